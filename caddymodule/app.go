@@ -1,0 +1,256 @@
+// Package caddymodule makes caddy-mfa a Caddy plugin: the app "mfa", which
+// holds the configuration and the open store, the handler "mfa", which
+// serves the product's routes and passes everything else on, their
+// Caddyfile syntax, and the "caddy mfa" command. What they do is decided
+// in the packages below mfa/, which know nothing of Caddy.
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+const (
+	defaultKeyFile = "./data/mfa.key"
+	defaultPrefix  = "/mfa"
+)
+
+// App adds multi-factor authentication to the sites that have the `mfa`
+// handler. All of them share its users, keys and settings.
+type App struct {
+	// Bearer says how the caller's access token is checked. Required.
+	Bearer *Bearer `json:"bearer,omitempty"`
+
+	// StoreRaw is the engine that keeps the users' factors: a module of the
+	// namespace `mfa.stores`. Default: bolt, at ./data/mfa.db.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=mfa.stores inline_key=engine"`
+
+	// KeyFile is the path of the keys that seal what is stored. It is made, with
+	// mode 0600, for a store that is new. Every node needs the same one. Back
+	// it up apart from the store: neither is of use without the other.
+	// Default: ./data/mfa.key.
+	KeyFile string `json:"key_file,omitempty"`
+
+	// PublicURLs are the origins at which people reach the site, such as
+	// https://example.com. Links in mails begin with the first. Required.
+	PublicURLs []string `json:"public_urls,omitempty"`
+
+	// Issuer is the name that authenticator apps, passkey dialogues and
+	// mails show, 64 bytes at most. Default: the host of the first public URL.
+	Issuer string `json:"issuer,omitempty"`
+
+	// MagicLink offers links by e-mail. Default: not offered.
+	MagicLink *MagicLink `json:"magic_link,omitempty"`
+
+	// Passkey sets the relying party. Default: derived from the public
+	// URLs; passkeys are not offered when these do not allow them.
+	Passkey *Passkey `json:"passkey,omitempty"`
+
+	// TOTP sets what authenticator apps are granted.
+	TOTP *TOTP `json:"totp,omitempty"`
+
+	// BackupCodes is the number of codes in a set, 1 to 50. Default: 10.
+	BackupCodes int `json:"backup_codes,omitempty"`
+
+	// CORSOrigins are other origins whose pages may call the API, such as
+	// https://app.example.com. Default: none.
+	CORSOrigins []string `json:"cors_origins,omitempty"`
+
+	// EnrollmentMaxAuthAge is how long ago a person may have signed in to
+	// enrol a first factor, by the access token's auth_time, else its iat.
+	// Default: 0, any time.
+	EnrollmentMaxAuthAge caddy.Duration `json:"enrollment_max_auth_age,omitempty"`
+
+	// Prefix is the path under which the routes stand, in lower case.
+	// Default: /mfa.
+	Prefix string `json:"prefix,omitempty"`
+
+	ctx      caddy.Context
+	log      *zap.Logger
+	engine   Store
+	verifier *bearer.Verifier
+	kinds    []factor.Kind
+	routes   *api.Routes
+
+	handler *api.Handler // set before ready is closed
+	ready   chan struct{}
+
+	release func() // releases what Start acquired; nil when there is nothing
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "mfa",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision checks the configuration. It opens no store, makes no file and
+// asks no other host, so that `caddy validate` can run beside a server.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.log = ctx.Logger()
+	a.ready = make(chan struct{})
+	if err := a.expandPlaceholders(); err != nil {
+		return err
+	}
+	if a.KeyFile == "" {
+		a.KeyFile = defaultKeyFile
+	}
+	if a.Prefix == "" {
+		a.Prefix = defaultPrefix
+	}
+	var err error
+	if a.routes, err = api.NewRoutes(a.Prefix); err != nil {
+		return fmt.Errorf("prefix: %q: %w", a.Prefix, err)
+	}
+	if err := a.provisionURLs(); err != nil {
+		return err
+	}
+	if err := a.provisionStore(ctx); err != nil {
+		return err
+	}
+	if a.Bearer == nil {
+		return errors.New("bearer: missing: say how access tokens are checked, for instance with bearer { jwks_url … }")
+	}
+	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.log); err != nil {
+		return fmt.Errorf("bearer: %w", err)
+	}
+	if a.BackupCodes != 0 && (a.BackupCodes < mfa.MinBackupCodes || a.BackupCodes > mfa.MaxBackupCodes) {
+		return fmt.Errorf("backup_codes: must be from %d to %d, not %d", mfa.MinBackupCodes, mfa.MaxBackupCodes, a.BackupCodes)
+	}
+	if a.EnrollmentMaxAuthAge < 0 {
+		return errors.New("enrollment_max_auth_age: must not be negative")
+	}
+	a.kinds, err = a.provisionKinds()
+	return err
+}
+
+// devIssuerFile is where `bearer dev` keeps its key pair: beside the
+// product's own keys.
+func (a *App) devIssuerFile() string {
+	return devIssuerFile(a.KeyFile)
+}
+
+func devIssuerFile(keyFile string) string {
+	return filepath.Join(filepath.Dir(keyFile), "dev-issuer.json")
+}
+
+// Start opens the store and begins to serve requests, which wait for it.
+func (a *App) Start() (err error) {
+	if a.Bearer.Dev {
+		if err := a.startDevIssuer(); err != nil {
+			return err
+		}
+	}
+	st, release, err := openStore(a.ctx, a.engine)
+	if err != nil {
+		return fmt.Errorf("opening store: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
+	keys, created, err := mfa.LoadKeys(a.ctx, st, a.KeyFile)
+	if err != nil {
+		return fmt.Errorf("key_file: %w", err)
+	}
+	if created {
+		a.log.Info("made key file: back it up, the store cannot be read without it", zap.String("key_file", a.KeyFile))
+	}
+	service, err := mfa.New(mfa.Config{
+		Store:                st,
+		Keys:                 keys,
+		Kinds:                a.kinds,
+		BackupCodes:          a.BackupCodes,
+		EnrollmentMaxAuthAge: time.Duration(a.EnrollmentMaxAuthAge),
+	})
+	if err != nil {
+		return fmt.Errorf("making service: %w", err)
+	}
+	a.handler, err = api.New(api.Config{
+		Service:    service,
+		Verifier:   a.verifier,
+		Cookie:     a.Bearer.Cookie,
+		PublicURLs: a.PublicURLs,
+		Origins:    a.CORSOrigins,
+		Issuer:     a.Issuer,
+		Log:        a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("making API: %w", err)
+	}
+	close(a.ready)
+
+	ctx, cancel := context.WithCancel(a.ctx)
+	var background sync.WaitGroup
+	background.Go(func() { a.sweep(ctx, service) })
+	if a.Bearer.Dev {
+		background.Go(func() { a.announce(ctx) })
+	}
+	a.release = func() {
+		cancel()
+		background.Wait()
+		release()
+	}
+	return nil
+}
+
+// Stop leaves the store open: the servers may still be finishing requests.
+func (a *App) Stop() error { return nil }
+
+// Cleanup releases what Start acquired. Caddy calls it after all apps have
+// stopped, and also when Provision or Start failed and nothing, or not
+// everything, was acquired.
+func (a *App) Cleanup() error {
+	if a.release != nil {
+		a.release()
+		a.release = nil
+	}
+	return nil
+}
+
+// sweepInterval is how often records that say nothing any more are looked
+// for. They do no harm but for their room.
+const sweepInterval = time.Hour
+
+func (a *App) sweep(ctx context.Context, service *mfa.Service) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := service.Sweep(ctx); err != nil && ctx.Err() == nil {
+				a.log.Warn("sweeping store", zap.Error(err))
+			}
+		}
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,235 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("mfa", parseGlobalOption)
+	httpcaddyfile.RegisterHandlerDirective("mfa", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("mfa", httpcaddyfile.After, "forward_auth")
+}
+
+// parseGlobalOption reads the global option mfa into the JSON of the app.
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // mfa
+	if existing != nil {
+		return nil, d.Err("the global option mfa is given twice: keep one block")
+	}
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	app := new(App)
+	if err := app.parse(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "mfa", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseDirective reads the directive mfa, which takes no options: they are
+// global.
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next() // mfa
+	if h.NextArg() {
+		return nil, h.ArgErr()
+	}
+	if h.NextBlock(h.Nesting()) {
+		return nil, h.Errf("the directive mfa takes no options here: move %q into the global option mfa", h.Val())
+	}
+	return new(Handler), nil
+}
+
+// parse reads the block of the global option:
+//
+//	mfa {
+//		bearer { … }
+//		store <engine> { … }
+//		key_file <path>
+//		public_url <url...>
+//		issuer <name>
+//		magic_link { … }
+//		passkey { … }
+//		totp { … }
+//		backup_codes <number>
+//		cors_origins <origin...>
+//		enrollment_max_auth_age <duration>
+//		prefix <path>
+//	}
+func (a *App) parse(d *caddyfile.Dispenser) error {
+	return parseBlock(d, "mfa", map[string]option{
+		"bearer": func(d *caddyfile.Dispenser) error {
+			a.Bearer = new(Bearer)
+			return a.Bearer.parse(d)
+		},
+		"store":      a.parseStore,
+		"key_file":   text(&a.KeyFile),
+		"public_url": texts(&a.PublicURLs),
+		"issuer":     text(&a.Issuer),
+		"magic_link": func(d *caddyfile.Dispenser) error {
+			a.MagicLink = new(MagicLink)
+			return a.MagicLink.parse(d)
+		},
+		"passkey": func(d *caddyfile.Dispenser) error {
+			a.Passkey = new(Passkey)
+			return a.Passkey.parse(d)
+		},
+		"totp": func(d *caddyfile.Dispenser) error {
+			a.TOTP = new(TOTP)
+			return a.TOTP.parse(d)
+		},
+		"backup_codes":            number(&a.BackupCodes),
+		"cors_origins":            texts(&a.CORSOrigins),
+		"enrollment_max_auth_age": duration(&a.EnrollmentMaxAuthAge),
+		"prefix":                  text(&a.Prefix),
+	})
+}
+
+// parseStore reads the engine of
+//
+//	store <engine> { … }
+//
+// whose options its own module knows.
+func (a *App) parseStore(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Errf("store: name the engine: this build has %s", builtInStores())
+	}
+	engine := d.Val()
+	if !builtIn("mfa.stores." + engine) {
+		return d.Errf("store: this build has no engine %q, only %s; build others in with xcaddy, for instance "+
+			"--with github.com/caddymfa/caddy-mfa/caddymodule/postgres", engine, builtInStores())
+	}
+	module, err := caddyfile.UnmarshalModule(d, "mfa.stores."+engine)
+	if err != nil {
+		return err
+	}
+	a.StoreRaw = caddyconfig.JSONModuleObject(module, "engine", engine, nil)
+	return nil
+}
+
+// parse reads
+//
+//	bearer {
+//		jwks_url <url> | jwks_file <path> | public_key <path> | oidc <issuer> | hmac_secret <secret> | dev
+//		issuer <iss>
+//		audience <aud...>
+//		clock_skew <duration>
+//		cookie <name>
+//		claim subject|email|organization|roles <claim>
+//	}
+//
+// or, in short, bearer dev.
+func (b *Bearer) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		if d.Val() != "dev" || d.NextArg() {
+			return d.Errf("bearer: give its options in a block, or only `bearer dev`")
+		}
+		b.Dev = true
+	}
+	return parseBlock(d, "bearer", map[string]option{
+		"jwks_url":    text(&b.JWKSURL),
+		"jwks_file":   text(&b.JWKSFile),
+		"public_key":  text(&b.PublicKey),
+		"oidc":        text(&b.OIDC),
+		"hmac_secret": text(&b.HMACSecret),
+		"dev":         flag(&b.Dev),
+		"issuer":      text(&b.Issuer),
+		"audience":    texts(&b.Audience),
+		"clock_skew":  optionalDuration(&b.ClockSkew),
+		"cookie":      text(&b.Cookie),
+		"claim":       b.parseClaim,
+	}, "claim")
+}
+
+func (b *Bearer) parseClaim(d *caddyfile.Dispenser) error {
+	var field, claim string
+	if !d.AllArgs(&field, &claim) {
+		return d.Err("claim: say which field is read from which claim, for instance claim subject userId")
+	}
+	if _, twice := b.Claims[field]; twice {
+		return d.Errf("claim: %s is given twice", field)
+	}
+	if b.Claims == nil {
+		b.Claims = make(map[string]string)
+	}
+	b.Claims[field] = claim
+	return nil
+}
+
+// parse reads
+//
+//	magic_link {
+//		from <mailbox>
+//		smtp <host:port> {
+//			username <name>
+//			password <password>
+//			tls starttls | implicit | none
+//		}
+//		directory <path>
+//		expiry <duration>
+//		addresses any | claim
+//	}
+func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "magic_link", map[string]option{
+		"from": text(&m.From),
+		"smtp": func(d *caddyfile.Dispenser) error {
+			m.SMTP = new(SMTP)
+			if err := text(&m.SMTP.Address)(d); err != nil {
+				return err
+			}
+			return parseBlock(d, "smtp", map[string]option{
+				"username": text(&m.SMTP.Username),
+				"password": text(&m.SMTP.Password),
+				"tls":      text(&m.SMTP.TLS),
+			})
+		},
+		"directory": text(&m.Directory),
+		"expiry":    duration(&m.Expiry),
+		"addresses": text(&m.Addresses),
+	})
+}
+
+// parse reads
+//
+//	passkey {
+//		rp_id <domain>
+//		origins <origin...>
+//		user_verification required | preferred | discouraged
+//	}
+func (p *Passkey) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "passkey", map[string]option{
+		"rp_id":             text(&p.RPID),
+		"origins":           texts(&p.Origins),
+		"user_verification": text(&p.UserVerification),
+	})
+}
+
+// parse reads
+//
+//	totp {
+//		skew <steps>
+//	}
+func (t *TOTP) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, "totp", map[string]option{
+		"skew": func(d *caddyfile.Dispenser) error {
+			var steps int
+			if err := number(&steps)(d); err != nil {
+				return err
+			}
+			unsigned := uint(steps)
+			t.Skew = &unsigned
+			return nil
+		},
+	})
+}

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// option reads one option of a block; the cursor is on its name.
+type option func(d *caddyfile.Dispenser) error
+
+// parseBlock reads the block that follows the cursor, if there is one. An
+// option that is unknown, or given twice without being repeatable, is an
+// error that names it: it would otherwise be a setting that somebody
+// believes in and nobody applies.
+func parseBlock(d *caddyfile.Dispenser, block string, options map[string]option, repeatable ...string) error {
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		parse, ok := options[name]
+		if !ok {
+			return d.Errf("unknown option %q in %s: it takes %s", name, block,
+				strings.Join(slices.Sorted(maps.Keys(options)), ", "))
+		}
+		if seen[name] && !slices.Contains(repeatable, name) {
+			return d.Errf("option %q is given twice in %s: keep one", name, block)
+		}
+		seen[name] = true
+		if err := parse(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text reads exactly one argument, which must not be empty.
+func text(into *string) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if d.CountRemainingArgs() != 1 {
+			return d.Errf("%s: takes one value, not %d (quote a value that has spaces)", name, d.CountRemainingArgs())
+		}
+		d.NextArg()
+		if d.Val() == "" {
+			return d.Errf("%s: the value is empty", name)
+		}
+		*into = d.Val()
+		return nil
+	}
+}
+
+// texts reads one argument or more.
+func texts(into *[]string) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		*into = d.RemainingArgs()
+		if len(*into) == 0 || slices.Contains(*into, "") {
+			return d.Errf("%s: takes one value or more, none of them empty", name)
+		}
+		return nil
+	}
+}
+
+// flag reads an option without arguments.
+func flag(into *bool) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if d.NextArg() {
+			return d.Errf("%s: takes no value", name)
+		}
+		*into = true
+		return nil
+	}
+}
+
+// number reads a whole number that is not negative.
+func number(into *int) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var value string
+		if err := text(&value)(d); err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return d.Errf("%s: %q is no whole number from 0 up", name, value)
+		}
+		*into = n
+		return nil
+	}
+}
+
+// duration reads a duration such as 90s, 15m or 1d.
+func duration(into *caddy.Duration) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var value string
+		if err := text(&value)(d); err != nil {
+			return err
+		}
+		parsed, err := caddy.ParseDuration(value)
+		if err != nil || parsed < 0 {
+			return d.Errf("%s: %q is no duration such as 90s, 15m or 1d", name, value)
+		}
+		*into = caddy.Duration(parsed)
+		return nil
+	}
+}
+
+// optionalDuration is duration for an option whose 0 differs from none.
+func optionalDuration(into **caddy.Duration) option {
+	return func(d *caddyfile.Dispenser) error {
+		var value caddy.Duration
+		if err := duration(&value)(d); err != nil {
+			return err
+		}
+		*into = &value
+		return nil
+	}
+}
+
+// builtIn reports whether this program has the module id.
+func builtIn(id string) bool {
+	_, err := caddy.GetModule(id)
+	return err == nil
+}

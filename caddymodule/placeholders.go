@@ -1,0 +1,68 @@
+package caddymodule
+
+import (
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// expand replaces the global placeholders in an option, such as {env.X}
+// and {file./path}. It fails on one that is unknown or turns out empty,
+// which is what an unreadable file does: a secret that is quietly empty
+// would be worse than no server.
+func expand(option string, value *string) error {
+	expanded, err := caddy.NewReplacer().ReplaceOrErr(*value, true, true)
+	if err != nil {
+		return fmt.Errorf("%s: %w (is the environment variable set, the file readable?)", option, err)
+	}
+	*value = expanded
+	return nil
+}
+
+// expandPlaceholders expands every option that is a text.
+func (a *App) expandPlaceholders() error {
+	texts := map[string]*string{
+		"key_file": &a.KeyFile,
+		"issuer":   &a.Issuer,
+		"prefix":   &a.Prefix,
+	}
+	for i := range a.PublicURLs {
+		texts[fmt.Sprintf("public_url %d", i+1)] = &a.PublicURLs[i]
+	}
+	for i := range a.CORSOrigins {
+		texts[fmt.Sprintf("cors_origins %d", i+1)] = &a.CORSOrigins[i]
+	}
+	if b := a.Bearer; b != nil {
+		texts["bearer: jwks_url"] = &b.JWKSURL
+		texts["bearer: jwks_file"] = &b.JWKSFile
+		texts["bearer: public_key"] = &b.PublicKey
+		texts["bearer: oidc"] = &b.OIDC
+		texts["bearer: hmac_secret"] = &b.HMACSecret
+		texts["bearer: issuer"] = &b.Issuer
+		texts["bearer: cookie"] = &b.Cookie
+		for i := range b.Audience {
+			texts[fmt.Sprintf("bearer: audience %d", i+1)] = &b.Audience[i]
+		}
+	}
+	if m := a.MagicLink; m != nil {
+		texts["magic_link: from"] = &m.From
+		texts["magic_link: directory"] = &m.Directory
+		if m.SMTP != nil {
+			texts["magic_link: smtp"] = &m.SMTP.Address
+			texts["magic_link: smtp: username"] = &m.SMTP.Username
+			texts["magic_link: smtp: password"] = &m.SMTP.Password
+		}
+	}
+	if p := a.Passkey; p != nil {
+		texts["passkey: rp_id"] = &p.RPID
+		for i := range p.Origins {
+			texts[fmt.Sprintf("passkey: origins %d", i+1)] = &p.Origins[i]
+		}
+	}
+	for option, value := range texts {
+		if err := expand(option, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// Store is what a module in the namespace mfa.stores implements.
+type Store interface {
+	caddy.Module
+
+	// PoolKey names the data that Open opens. Configurations that follow one another
+	// share one open store as long as it stays the same.
+	PoolKey() string
+
+	// Open opens the data. It is called when the app starts, never when a
+	// configuration is only checked.
+	Open(ctx context.Context) (store.Store, error)
+}
+
+// open holds the stores in use. Caddy starts a new configuration before it
+// stops the old one, and an embedded database lets nobody open it twice.
+var open = caddy.NewUsagePool()
+
+// pooled is an entry of open.
+type pooled struct{ store.Store }
+
+// Destruct closes the store when its last user is gone.
+func (p pooled) Destruct() error { return p.Close() }
+
+// openStore opens the store of engine, or shares the one that is open. The
+// caller must call release once, when it is done.
+func openStore(ctx context.Context, engine Store) (st store.Store, release func(), err error) {
+	key := engine.PoolKey()
+	value, _, err := open.LoadOrNew(key, func() (caddy.Destructor, error) {
+		st, err := engine.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return pooled{st}, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return value.(pooled).Store, func() { _, _ = open.Delete(key) }, nil
+}
+
+// provisionStore loads the module of the configured engine.
+func (a *App) provisionStore(ctx caddy.Context) error {
+	if a.StoreRaw == nil {
+		bolt := new(BoltStore)
+		if err := bolt.Provision(ctx); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		a.engine = bolt
+		return nil
+	}
+	module, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		if strings.Contains(err.Error(), "module not registered") {
+			return fmt.Errorf("store: %w: this build has %s; build others in with xcaddy, for instance --with "+
+				"github.com/caddymfa/caddy-mfa/caddymodule/postgres", err, builtInStores())
+		}
+		return fmt.Errorf("store: %w", err)
+	}
+	engine, ok := module.(Store)
+	if !ok {
+		return errors.New("store: the module is no store")
+	}
+	a.engine = engine
+	return nil
+}
+
+func builtInStores() string {
+	var names []string
+	for _, module := range caddy.GetModules("mfa.stores") {
+		names = append(names, module.ID.Name())
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,20 @@
+package deps
+import (
+ _ "github.com/caddyserver/caddy/v2/cmd"
+ _ "github.com/caddyserver/caddy/v2/modules/standard"
+ _ "github.com/go-webauthn/webauthn/webauthn"
+ _ "github.com/lestrrat-go/jwx/v2/jwt"
+ _ "github.com/pquerna/otp/totp"
+ _ "go.etcd.io/bbolt"
+ _ "go.uber.org/zap"
+ _ "github.com/wneessen/go-mail"
+ _ "github.com/tink-crypto/tink-go/v2/aead"
+ _ "rsc.io/qr"
+ _ "github.com/emersion/go-smtp"
+ _ "github.com/emersion/go-sasl"
+ _ "github.com/chromedp/chromedp"
+ _ "golang.org/x/sync/singleflight"
+ _ "golang.org/x/net/idna"
+ _ "github.com/spf13/cobra"
+ _ "github.com/descope/virtualwebauthn"
+)

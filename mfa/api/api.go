@@ -1,0 +1,170 @@
+// Package api is the product's HTTP interface: its routes, what they take
+// and what they answer. It translates between HTTP and package mfa and
+// decides nothing itself.
+//
+// A request goes one way: Routes finds the route for its path, Handler
+// authenticates the caller, reads the body, calls one method of
+// mfa.Service and writes the answer.
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/web"
+)
+
+// Service is the part of mfa.Service that the routes call.
+type Service interface {
+	Setup(ctx context.Context, caller mfa.Caller, request mfa.SetupRequest) (*mfa.Setup, error)
+	VerifySetup(ctx context.Context, caller mfa.Caller, t factor.Type, proof factor.Proof) error
+	ActivateMagicLink(ctx context.Context, token string) error
+	Status(ctx context.Context, caller mfa.Caller) (mfa.Status, error)
+	Methods(ctx context.Context, caller mfa.Caller) ([]mfa.Method, error)
+}
+
+// Verifier checks access tokens. bearer.ErrInvalidToken or
+// bearer.ErrKeysUnavailable is returned for one that is not accepted.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (bearer.Identity, error)
+}
+
+// Config is what a Handler is made of.
+type Config struct {
+	Service  Service  // required
+	Verifier Verifier // required
+	// Cookie is the cookie that may carry the access token, "" for none.
+	Cookie string
+	// PublicURLs are the origins at which the product is reached itself.
+	PublicURLs []string
+	// Origins are other origins whose pages may call the API (CORS).
+	Origins []string
+	// Issuer is the name of the service, as pages show it.
+	Issuer string
+	// Log receives what went wrong on this side; nil means nowhere.
+	Log *zap.Logger
+}
+
+// Handler serves the routes. It is safe for concurrent use.
+type Handler struct {
+	service  Service
+	verifier Verifier
+	cookie   string
+	own      []string // origins of the public URLs
+	listed   []string // origins of others
+	linkPage []byte   // the landing page of magic links
+	log      *zap.Logger
+}
+
+// New makes a Handler.
+func New(config Config) (*Handler, error) {
+	if config.Service == nil || config.Verifier == nil {
+		return nil, errors.New("a service and a verifier are required")
+	}
+	linkPage, err := web.MagicLinkPage(config.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{
+		linkPage: linkPage,
+		service:  config.Service,
+		verifier: config.Verifier,
+		cookie:   config.Cookie,
+		log:      config.Log,
+	}
+	for _, u := range config.PublicURLs {
+		h.own = append(h.own, origin(u))
+	}
+	for _, u := range config.Origins {
+		h.listed = append(h.listed, origin(u))
+	}
+	if h.log == nil {
+		h.log = zap.NewNop()
+	}
+	return h, nil
+}
+
+// origin returns the origin of an absolute URL in the form in which
+// browsers send it: lowercase, without a default port (RFC 6454, 6.2).
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	switch scheme {
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return scheme + "://" + host
+}
+
+// ServeHTTP answers r, whose path is that of route.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route *Route) {
+	setHeaders(w)
+	if done := h.cors(w, r, route); done {
+		return
+	}
+	if len(route.methods) == 0 {
+		h.fail(w, r, errNotFound)
+		return
+	}
+	serve, ok := route.methods[r.Method]
+	if !ok && r.Method == http.MethodHead {
+		serve, ok = route.methods[http.MethodGet]
+	}
+	if !ok {
+		w.Header().Set("Allow", route.allow())
+		h.fail(w, r, errMethodNotAllowed(r.Method, route.allow()))
+		return
+	}
+	if err := serve(h, w, r); err != nil {
+		h.fail(w, r, err)
+	}
+}
+
+// setHeaders sets what every answer carries.
+func setHeaders(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+}
+
+// caller authenticates the request: it finds the access token, checks it,
+// and returns whom it names.
+func (h *Handler) caller(r *http.Request) (mfa.Caller, error) {
+	token, err := h.token(r)
+	if err != nil {
+		return mfa.Caller{}, err
+	}
+	identity, err := h.verifier.Verify(r.Context(), token)
+	if err != nil {
+		return mfa.Caller{}, err
+	}
+	caller := mfa.Caller{
+		Issuer:   identity.Issuer,
+		Subject:  identity.Subject,
+		Email:    identity.Email,
+		AuthTime: identity.AuthTime,
+	}
+	if caller.AuthTime.IsZero() {
+		caller.AuthTime = identity.IssuedAt
+	}
+	return caller, nil
+}
+
+// allowsOrigin reports whether a page of origin o may send requests that
+// the browser authenticates by cookie.
+func (h *Handler) allowsOrigin(o string) bool {
+	return slices.Contains(h.own, o) || slices.Contains(h.listed, o)
+}

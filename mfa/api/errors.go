@@ -1,0 +1,205 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// apiError is an error as the client is told it.
+type apiError struct {
+	status  int
+	code    string // snake_case, for programs
+	message string // for people
+	// challenge is the WWW-Authenticate header, "" for none.
+	challenge string
+	// retryAfter is the Retry-After header, 0 for none.
+	retryAfter time.Duration
+	// cause is for the log.
+	cause error
+}
+
+func (e *apiError) Error() string {
+	if e.cause != nil {
+		return e.code + ": " + e.cause.Error()
+	}
+	return e.code
+}
+
+func (e *apiError) Unwrap() error { return e.cause }
+
+// realm names the protection space in challenges (RFC 9110, 11.5).
+const realm = `Bearer realm="mfa"`
+
+var (
+	errNotFound = &apiError{status: http.StatusNotFound, code: "not_found", message: "Not found"}
+
+	errNoCredentials = &apiError{
+		status: http.StatusUnauthorized, code: "authentication_required",
+		message:   "Authentication is required: send your access token as Authorization: Bearer.",
+		challenge: realm,
+	}
+
+	errOrigin = &apiError{
+		status: http.StatusForbidden, code: "origin_not_allowed",
+		message: "An access token in a cookie is accepted only from pages of this site or of an allowed origin: the Origin header is missing or names another.",
+	}
+
+	errTooLarge = &apiError{
+		status: http.StatusRequestEntityTooLarge, code: "request_too_large",
+		message: "The request body is larger than 64 KiB.",
+	}
+
+	errUnsupportedMediaType = &apiError{
+		status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
+		message: "The request body must be JSON in UTF-8: send it with Content-Type: application/json and no Content-Encoding.",
+	}
+)
+
+// badRequest is the answer to a request that cannot be read; message says
+// what is wrong with it.
+func badRequest(message string) error {
+	return &apiError{status: http.StatusBadRequest, code: "invalid_request", message: message}
+}
+
+func errMethodNotAllowed(method, allow string) error {
+	return &apiError{
+		status: http.StatusMethodNotAllowed, code: "method_not_allowed",
+		message: fmt.Sprintf("Method %s is not allowed here: use %s.", shorten(method), allow),
+	}
+}
+
+// translate turns an error that any route may meet into what the client is
+// told. What is not known here is this side's fault.
+func translate(err error) *apiError {
+	var (
+		known  *apiError
+		stepUp *mfa.StepUpError
+		limit  *mfa.RateLimitError
+	)
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, bearer.ErrInvalidToken):
+		reason := cutSentinel(err, bearer.ErrInvalidToken)
+		return &apiError{
+			status: http.StatusUnauthorized, code: "invalid_token",
+			message:   "The access token is not valid: " + reason,
+			challenge: realm + `, error="invalid_token", error_description="` + quotable(reason) + `"`,
+		}
+	case errors.Is(err, bearer.ErrKeysUnavailable):
+		return unavailable("The keys that access tokens are checked with cannot be had now: try again soon.", err)
+	case errors.As(err, &stepUp):
+		return stepUpRequired(stepUp)
+	case errors.As(err, &limit):
+		return &apiError{
+			status: http.StatusTooManyRequests, code: "rate_limited",
+			message:    "Too many requests: try again in " + humanDuration(limit.RetryAfter) + ".",
+			retryAfter: limit.RetryAfter,
+		}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return unavailable("MFA is not available now: try again soon.", err)
+	default:
+		return &apiError{status: http.StatusInternalServerError, code: "internal_error", message: "Internal server error", cause: err}
+	}
+}
+
+func unavailable(message string, cause error) *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "unavailable",
+		message: message, retryAfter: time.Second, cause: cause,
+	}
+}
+
+// stepUpRequired is the challenge of RFC 9470, 3.
+func stepUpRequired(e *mfa.StepUpError) *apiError {
+	description := "A recent second factor is required"
+	parameters := ""
+	if e.ACR == "" {
+		description = "A more recent sign-in is required"
+	} else {
+		parameters = `, acr_values="` + e.ACR + `"`
+	}
+	return &apiError{
+		status: http.StatusUnauthorized, code: "insufficient_user_authentication",
+		message: description,
+		challenge: realm + `, error="insufficient_user_authentication", error_description="` + description + `"` +
+			parameters + `, max_age="` + strconv.Itoa(int(e.MaxAge/time.Second)) + `"`,
+	}
+}
+
+// fail writes err as the answer, and logs it when it is this side's fault.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := translate(err)
+	if e.status >= 500 {
+		h.log.Error("request failed",
+			zap.String("method", r.Method), zap.String("path", r.URL.Path),
+			zap.Int("status", e.status), zap.Error(e.cause))
+	}
+	writeError(w, e)
+}
+
+// Unavailable answers that the product cannot serve requests yet, or any
+// more.
+func Unavailable(w http.ResponseWriter) {
+	setHeaders(w)
+	writeError(w, unavailable("MFA is starting or stopping: try again soon.", nil))
+}
+
+func writeError(w http.ResponseWriter, e *apiError) {
+	if e.challenge != "" {
+		w.Header().Set("WWW-Authenticate", e.challenge)
+	}
+	if e.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
+	}
+	_ = writeJSON(w, e.status, errorAnswer{Error: e.message, Code: e.code}) // strings always encode
+}
+
+// cutSentinel returns the text of err behind that of the sentinel it
+// wraps.
+func cutSentinel(err, sentinel error) string {
+	_, reason, found := strings.Cut(err.Error(), sentinel.Error()+": ")
+	if !found {
+		return sentinel.Error()
+	}
+	return reason
+}
+
+// quotable keeps what may stand in a quoted error_description (RFC 6750,
+// 3).
+func quotable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return '\''
+		}
+		return r
+	}, s)
+}
+
+// humanDuration rounds d up to what a person would say.
+func humanDuration(d time.Duration) string {
+	if d <= time.Minute {
+		return plural(int(math.Ceil(d.Seconds())), "second")
+	}
+	return plural(int(math.Ceil(d.Minutes())), "minute")
+}
+
+func plural(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return strconv.Itoa(n) + " " + unit + "s"
+}

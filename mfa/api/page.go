@@ -1,0 +1,44 @@
+package api
+
+import (
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/caddymfa/caddy-mfa/mfa/web"
+)
+
+// magicLinkPage serves GET /mfa/magic-link, where mailed links lead. The
+// token is in the URL's fragment, which no server sees: looking at the
+// page, as mail scanners do, spends nothing.
+func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
+	if strings.HasSuffix(r.URL.Path, "/") {
+		// The page refers to its parts relative to the path without a
+		// slash. A browser keeps the fragment.
+		w.Header().Set("Location", "../magic-link")
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return nil
+	}
+	w.Header().Set("Content-Security-Policy", web.ContentSecurityPolicy)
+	w.Header().Set("Referrer-Policy", web.ReferrerPolicy)
+	w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
+	return writeFile(w, r, web.PageContentType, h.linkPage)
+}
+
+// asset serves the files that pages load.
+func (h *Handler) asset(w http.ResponseWriter, r *http.Request) error {
+	content, contentType, ok := web.Asset(strings.ToLower(path.Base(path.Clean(r.URL.Path))))
+	if !ok {
+		return errNotFound
+	}
+	return writeFile(w, r, contentType, content)
+}
+
+func writeFile(w http.ResponseWriter, r *http.Request, contentType string, content []byte) error {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(content) // a client that is gone needs no page
+	}
+	return nil
+}

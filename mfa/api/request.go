@@ -1,0 +1,161 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxBody is the size of the largest request body, in bytes.
+const maxBody = 64 << 10
+
+// readJSON decodes the body of r, which must be one JSON object, into the
+// struct that into points to. It accepts what only one reading is
+// possible of: no duplicate members, no trailing data, no invalid UTF-8,
+// no member that is a field's name in another case.
+func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := checkContentType(r); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	if err != nil {
+		return badRequest("The request body could not be read to its end.")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return badRequest(`The request body is empty: send a JSON object, such as {"mfaType":"GOOGLE_AUTH"}.`)
+	}
+	if r.Header.Get("Content-Type") == "" {
+		return errUnsupportedMediaType
+	}
+	if !utf8.Valid(body) {
+		return badRequest("The request body is not valid UTF-8.")
+	}
+	if err := checkMembers(body, fieldNames(into)); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return decodeError(err)
+	}
+	return nil
+}
+
+func checkContentType(r *http.Request) error {
+	contentType := r.Header.Get("Content-Type")
+	if contentType == "" {
+		return nil // refused later, unless there is no body to be typed
+	}
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	charset := params["charset"]
+	if err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return errUnsupportedMediaType
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return errUnsupportedMediaType
+	}
+	return nil
+}
+
+// fieldNames returns the JSON names of the fields of the struct that into
+// points to.
+func fieldNames(into any) []string {
+	t := reflect.TypeOf(into).Elem()
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Tag.Get("json")
+	}
+	return names
+}
+
+// checkMembers walks over body, which must be one JSON object, and refuses
+// what encoding/json would settle silently: a name that is there twice,
+// or differs from one of fields in case alone.
+func checkMembers(body []byte, fields []string) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if first, err := d.Token(); err != nil {
+		return decodeError(err)
+	} else if first != json.Delim('{') {
+		return badRequest(`The request body must be a JSON object, such as {"mfaType":"GOOGLE_AUTH"}.`)
+	}
+	// open holds, for each object or array around the current token, the
+	// names seen in it; nil for an array.
+	open := []map[string]bool{{}}
+	for len(open) > 0 {
+		names := open[len(open)-1]
+		token, err := d.Token()
+		if err != nil {
+			return decodeError(err)
+		}
+		if name, ok := token.(string); ok && names != nil {
+			if names[name] {
+				return badRequest(fmt.Sprintf("The member %q is in the request body twice.", shorten(name)))
+			}
+			names[name] = true
+			if len(open) == 1 {
+				for _, field := range fields {
+					if name != field && strings.EqualFold(name, field) {
+						return badRequest(fmt.Sprintf("The member %q must be written %q.", shorten(name), field))
+					}
+				}
+			}
+			if token, err = d.Token(); err != nil { // its value
+				return decodeError(err)
+			}
+		}
+		switch token {
+		case json.Delim('{'):
+			open = append(open, map[string]bool{})
+		case json.Delim('['):
+			open = append(open, nil)
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("The request body has data after its JSON object.")
+	}
+	return nil
+}
+
+// decodeError says what is wrong with a body without quoting from it.
+func decodeError(err error) error {
+	if wrongType := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrongType) {
+		return badRequest(fmt.Sprintf("The member %q must be %s.", wrongType.Field, describe(wrongType.Type)))
+	}
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return badRequest(fmt.Sprintf("The request body is not valid JSON: error at byte %d.", syntax.Offset))
+	}
+	return badRequest("The request body is not valid JSON: it ends too early.")
+}
+
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Struct:
+		return "an object"
+	default:
+		return "of another type"
+	}
+}
+
+// shorten keeps an error text readable whatever was sent.
+func shorten(name string) string {
+	const most = 40
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
+}

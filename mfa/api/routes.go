@@ -1,0 +1,125 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Route is one path of the API and what it does for each method.
+type Route struct {
+	// methods is empty for a path that is reserved and not offered: it
+	// answers 404 here, so that it never reaches an upstream that might
+	// mean something else by it.
+	methods map[string]func(*Handler, http.ResponseWriter, *http.Request) error
+}
+
+type methods = map[string]func(*Handler, http.ResponseWriter, *http.Request) error
+
+// allow is the value of the Allow header.
+func (r *Route) allow() string {
+	var names []string
+	for name := range r.methods {
+		names = append(names, name)
+		if name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// table holds the routes by their path under the prefix.
+var table = map[string]*Route{
+	"/setup":                         {methods{http.MethodPost: (*Handler).setup}},
+	"/verify-setup":                  {methods{http.MethodPost: (*Handler).verifySetup}},
+	"/passkey/complete-registration": {methods{http.MethodPost: (*Handler).completeRegistration}},
+	"/magic-link":                    {methods{http.MethodGet: (*Handler).magicLinkPage}},
+	"/magic-link/activate":           {methods{http.MethodPost: (*Handler).activateMagicLink}},
+	"/status":                        {methods{http.MethodGet: (*Handler).status}},
+	"/methods":                       {methods{http.MethodGet: (*Handler).methods}},
+	"/assets/magic-link.js":          {methods{http.MethodGet: (*Handler).asset}},
+	"/assets/page.css":               {methods{http.MethodGet: (*Handler).asset}},
+
+	"":                      reserved,
+	"/verify-login":         reserved,
+	"/enable":               reserved,
+	"/disable":              reserved,
+	"/primary":              reserved,
+	"/reset":                reserved,
+	"/organization/enforce": reserved,
+	"/magic-link/send":      reserved,
+	"/magic-link/inspect":   reserved,
+	"/magic-link/deny":      reserved,
+	"/passkey/auth-options": reserved,
+	"/backup-codes":         reserved,
+	"/refresh":              reserved,
+	"/sign-out":             reserved,
+	"/credentials":          reserved,
+	"/jwks.json":            reserved,
+	"/openapi.json":         reserved,
+}
+
+// reserved is a path of the API that this build does not offer.
+var reserved = &Route{}
+
+// credentials is the path of one credential, whose name is the last
+// segment.
+const credentials = "/credentials/"
+
+// Routes finds the route of a request's path. It is safe for concurrent
+// use.
+type Routes struct {
+	prefix string
+}
+
+// NewRoutes returns the routes under prefix, such as "/mfa": a clean,
+// lowercase ASCII path without a trailing slash.
+func NewRoutes(prefix string) (*Routes, error) {
+	if len(prefix) < 2 || prefix[0] != '/' || !plain(prefix) || strings.HasSuffix(prefix, "/") || strings.ContainsAny(prefix, "*{}%?#;\\ ") {
+		return nil, errors.New("the prefix must be a lowercase path such as /mfa, without a trailing slash")
+	}
+	return &Routes{prefix: prefix}, nil
+}
+
+// Find returns the route for the decoded path of a request. Paths are
+// compared as Caddy's path matcher compares them: without regard to case,
+// doubled slashes and dot segments; and a trailing slash is taken off. No
+// spelling of a route gets past it to the upstream.
+func (r *Routes) Find(p string) (*Route, bool) {
+	if !plain(p) {
+		p = path.Clean(strings.ToLower(p))
+	}
+	rest, ok := strings.CutPrefix(p, r.prefix)
+	if !ok {
+		return nil, false
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	if route, ok := table[rest]; ok {
+		return route, true
+	}
+	if id, ok := strings.CutPrefix(rest, credentials); ok && !strings.Contains(id, "/") {
+		return reserved, true
+	}
+	return nil, false
+}
+
+// plain reports whether lowering and cleaning would leave p as it is, but
+// for a trailing slash. Nearly every request is, and is spared both.
+func plain(p string) bool {
+	if p == "" || p[0] != '/' {
+		return false
+	}
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		if 'A' <= c && c <= 'Z' || c >= 0x80 {
+			return false
+		}
+		if c == '/' && i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.') {
+			return false
+		}
+	}
+	return true
+}

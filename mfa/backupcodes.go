@@ -1,0 +1,69 @@
+package mfa
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
+)
+
+// codeAlphabet is Crockford's base 32: no I, L, O or U to misread.
+const codeAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// A code is three groups of four symbols: 60 bits.
+const (
+	codeGroups    = 3
+	codeGroupSize = 4
+)
+
+// newBackupCodes draws n codes in the form in which they are shown.
+func newBackupCodes(n int) []string {
+	codes := make([]string, n)
+	for i := range codes {
+		var random [codeGroups * codeGroupSize]byte
+		rand.Read(random[:]) // never fails: it ends the program instead
+		var b strings.Builder
+		for j, r := range random {
+			if j > 0 && j%codeGroupSize == 0 {
+				b.WriteByte('-')
+			}
+			b.WriteByte(codeAlphabet[r%byte(len(codeAlphabet))])
+		}
+		codes[i] = b.String()
+	}
+	return codes
+}
+
+// normalizeCode takes off what people and paper add to a code: case,
+// spaces and dashes, and the letters that the alphabet leaves out because
+// they look like its digits.
+func normalizeCode(code string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case ' ', '-', '\t', '\n', '\r':
+			return -1
+		case 'O', 'o':
+			return '0'
+		case 'I', 'i', 'L', 'l':
+			return '1'
+		}
+		return r
+	}, strings.ToUpper(code))
+}
+
+func codeLabel(account string) string { return "caddy-mfa backup code " + account }
+
+// hashCodes returns what is kept of codes. A code has 60 random bits and
+// the key is not in the database, so a fast hash is enough.
+func hashCodes(keys *seal.Keys, account string, codes []string) ([][]byte, error) {
+	hashes := make([][]byte, len(codes))
+	for i, code := range codes {
+		hash, err := keys.Hash(codeLabel(account), []byte(normalizeCode(code)))
+		if err != nil {
+			return nil, fmt.Errorf("hashing backup codes: %w", err)
+		}
+		hashes[i] = hash
+	}
+	return hashes, nil
+}

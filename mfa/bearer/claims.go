@@ -1,0 +1,180 @@
+package bearer
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// maxTextClaim bounds a single text claim, in bytes. OpenID Connect
+	// allows 255 for sub.
+	maxTextClaim = 1024
+
+	// maxNumericDate is the last second of the year 9999.
+	maxNumericDate = 253402300799
+)
+
+// claimName is the name of a claim and what it is called in reasons.
+type claimName struct {
+	name, label string
+}
+
+// registered is a claim that goes by its own name (RFC 7519 section 4.1).
+func registered(name string) claimName {
+	return claimName{name: name, label: "the " + name + " claim"}
+}
+
+// value finds a claim: by its exact name, then as a dotted path. Nil is
+// returned for one that is absent or null.
+func (c claimName) value(claims map[string]any) any {
+	value, _ := find(claims, c.name)
+	return value
+}
+
+// find walks path into object. Names of members may hold dots themselves,
+// so the longest first step that exists and leads on wins.
+func find(object map[string]any, path string) (any, bool) {
+	if value, ok := object[path]; ok {
+		return value, true
+	}
+	for end := strings.LastIndexByte(path, '.'); end > 0; end = strings.LastIndexByte(path[:end], '.') {
+		if inner, ok := object[path[:end]].(map[string]any); ok {
+			if value, ok := find(inner, path[end+1:]); ok {
+				return value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// text reads a string.
+func (c claimName) text(claims map[string]any) (string, error) {
+	switch value := c.value(claims).(type) {
+	case nil:
+		return "", nil
+	case string:
+		return c.checked(value)
+	default:
+		return "", invalid(c.label + " must be a string")
+	}
+}
+
+// identifier reads a string or an integer.
+func (c claimName) identifier(claims map[string]any) (string, error) {
+	return c.scalar(c.value(claims))
+}
+
+// single reads a string, an integer, or an array of one of them.
+func (c claimName) single(claims map[string]any) (string, error) {
+	value := c.value(claims)
+	if array, ok := value.([]any); ok {
+		switch len(array) {
+		case 0:
+			return "", nil
+		case 1:
+			value = array[0]
+		default:
+			return "", invalid(c.label + " must not name more than one")
+		}
+	}
+	return c.scalar(value)
+}
+
+func (c claimName) scalar(value any) (string, error) {
+	switch value := value.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return c.checked(value)
+	case json.Number:
+		// The digits are taken as they stand: a detour over float64
+		// would give two people with long numbers one name.
+		if digits := value.String(); isInteger(digits) {
+			return c.checked(digits)
+		}
+	}
+	return "", invalid(c.label + " must be a string or an integer")
+}
+
+// list reads an array of strings, or one string as an array of one.
+func (c claimName) list(claims map[string]any) ([]string, error) {
+	switch value := c.value(claims).(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return []string{value}, nil
+	case []any:
+		texts := make([]string, 0, len(value))
+		for _, element := range value {
+			text, ok := element.(string)
+			if !ok {
+				return nil, invalid(c.label + " must be a string or an array of strings")
+			}
+			texts = append(texts, text)
+		}
+		return texts, nil
+	default:
+		return nil, invalid(c.label + " must be a string or an array of strings")
+	}
+}
+
+// words reads an array of strings, or one string of words with spaces or
+// commas between.
+func (c claimName) words(claims map[string]any) ([]string, error) {
+	if value, ok := c.value(claims).(string); ok {
+		return strings.FieldsFunc(value, func(r rune) bool {
+			return r == ',' || unicode.IsSpace(r)
+		}), nil
+	}
+	return c.list(claims)
+}
+
+// checked refuses a text that could be taken for another one or could
+// forge lines where it is printed.
+func (c claimName) checked(text string) (string, error) {
+	if len(text) > maxTextClaim {
+		return "", invalid(c.label + " is too long")
+	}
+	for _, r := range text {
+		// The decoder writes U+FFFD for every lone surrogate, so
+		// different texts come out equal.
+		if r == utf8.RuneError {
+			return "", invalid(c.label + " is not valid Unicode")
+		}
+		if unicode.IsControl(r) {
+			return "", invalid(c.label + " holds control characters")
+		}
+	}
+	return text, nil
+}
+
+// isInteger reports whether a JSON number is an integer in its only
+// plain form: no fraction, no exponent, no negative zero.
+func isInteger(number string) bool {
+	digits := strings.TrimPrefix(number, "-")
+	if strings.Trim(digits, "0123456789") != "" {
+		return false
+	}
+	return number != "-0"
+}
+
+// timeClaim reads a NumericDate (RFC 7519 section 2). The zero time is
+// returned when the claim is absent or null.
+func timeClaim(claims map[string]any, name string) (time.Time, error) {
+	switch value := claims[name].(type) {
+	case nil:
+		return time.Time{}, nil
+	case json.Number:
+		seconds, err := strconv.ParseFloat(value.String(), 64)
+		if err == nil && seconds >= 0 && seconds <= maxNumericDate {
+			whole, part := math.Modf(seconds)
+			return time.Unix(int64(whole), int64(part*1e9)).UTC(), nil
+		}
+	}
+	return time.Time{}, invalid(registered(name).label + " must be a number of seconds since 1970")
+}

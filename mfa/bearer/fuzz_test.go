@@ -1,0 +1,77 @@
+package bearer_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+)
+
+func FuzzVerifyNeverPanicsAndNeverAcceptsWhatWasNotSigned(f *testing.F) {
+	c := newClock()
+	path := filepath.Join(f.TempDir(), "jwks.json")
+	must(0, os.WriteFile(path, jwks(jwkOf(p256Key(), object{"kid": "a"}), jwkOf(ed25519Key(), nil), jwkOf(rsaKey(), nil)), 0o600))
+	verifier := newVerifier(f, bearer.Config{Keys: must(bearer.JWKSFile(path, nil))}, c)
+	good := sign(object{"alg": "ES256", "kid": "a"}, claimsAt(c, nil), p256Key())
+	f.Add(good)
+	f.Add("..")
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Add(sign(object{"alg": "EdDSA"}, []byte(`{"sub":1e9,"exp":[{}]}`), ed25519Key()))
+	f.Fuzz(func(t *testing.T, token string) {
+		identity, err := verifier.Verify(context.Background(), token)
+		switch {
+		case err == nil && token != good:
+			t.Errorf("accepted as %v", identity)
+		case err != nil && !errors.Is(err, bearer.ErrInvalidToken):
+			t.Errorf("error is %v", err)
+		case err != nil:
+			wantShowable(t, err)
+		}
+	})
+}
+
+// The payload is signed here, so that the fuzzer gets past the signature.
+func FuzzSignedClaimsNeverPanic(f *testing.F) {
+	c := newClock()
+	keys := must(bearer.HMACSecret(secret))
+	verifier := newVerifier(f, bearer.Config{Keys: keys, Claims: bearer.Claims{Roles: "realm.access.roles"}}, c)
+	f.Add([]byte(`{"alg":"HS256"}`), []byte(`{"sub":"a","exp":1700000060,"realm":{"access":{"roles":["x"]}}}`))
+	f.Add([]byte(`{"alg":"HS256","typ":"at+jwt"}`), []byte(`{"sub":-1,"exp":1e99,"organization":[1],"amr":"x","aud":["y"]}`))
+	f.Fuzz(func(t *testing.T, header, payload []byte) {
+		identity, err := verifier.Verify(context.Background(), signRaw(header, payload, "HS256", secret))
+		switch {
+		case err == nil && (identity.Subject == "" || identity.Expiry.IsZero()):
+			t.Errorf("accepted as %+v", identity)
+		case err != nil && !errors.Is(err, bearer.ErrInvalidToken):
+			t.Errorf("error is %v", err)
+		case err != nil:
+			wantShowable(t, err)
+		}
+	})
+}
+
+func FuzzReadingAKeySetNeverPanics(f *testing.F) {
+	for _, key := range unusable() {
+		f.Add(jwks(key))
+	}
+	f.Add(keysAB())
+	f.Add(jwks(jwkOf(rsaKey(), nil), jwkOf(ed25519Key(), nil), jwkOf(secret, nil)))
+	path := filepath.Join(f.TempDir(), "jwks.json")
+	c := newClock()
+	token := sign(object{"alg": "ES256"}, claimsAt(c, nil), p256Key())
+	f.Fuzz(func(t *testing.T, document []byte) {
+		must(0, os.WriteFile(path, document, 0o600))
+		keys, err := bearer.JWKSFile(path, nil)
+		if err != nil {
+			return
+		}
+		// A set that was taken must be one that can be used.
+		_, err = newVerifier(t, bearer.Config{Keys: keys}, c).Verify(context.Background(), token)
+		if err != nil && !errors.Is(err, bearer.ErrInvalidToken) {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,119 @@
+package bearer
+
+import (
+	"strings"
+	"time"
+)
+
+// Identity is what a verified token says about its holder.
+type Identity struct {
+	// Issuer is the iss claim, "" when absent and not required.
+	Issuer string
+
+	// Subject is never empty. An integer subject stands here in decimal,
+	// so that 42 and "42" are the same person.
+	Subject string
+
+	Email        string   // "" when not claimed
+	Organization string   // "" when not claimed
+	Roles        []string // nil when not claimed
+
+	AuthTime time.Time // the auth_time claim, zero when absent
+	IssuedAt time.Time // the iat claim, zero when absent
+	Expiry   time.Time // the exp claim, without any skew
+
+	AMR      []string // the amr claim (RFC 8176), nil when absent
+	Audience []string // the aud claim, nil when absent
+}
+
+// Claims names the claims that an identity is read from. An empty name
+// means the default.
+//
+// A name is first looked for as it is, so that it may be a URL with dots
+// (https://example.com/roles), then as a dotted path into objects
+// (realm_access.roles). A claim that is null counts as absent.
+type Claims struct {
+	// Subject is a string or an integer; default "sub".
+	Subject string
+
+	// Email is a string; default "email".
+	Email string
+
+	// Organization is a string, an integer or an array of exactly one of
+	// these; default "organization", as Keycloak has it. Auth0, Clerk and
+	// WorkOS say org_id, Kinde org_code, Microsoft Entra ID tid, Google
+	// hd, and ZITADEL urn:zitadel:iam:user:resourceowner:id. A token that
+	// names several organizations is refused rather than read as
+	// belonging to none of them.
+	Organization string
+
+	// Roles is an array of strings, or one string of them with spaces or
+	// commas between; default "roles", as Microsoft Entra ID has it.
+	// Keycloak says realm_access.roles, Okta groups, and Amazon Cognito
+	// cognito:groups.
+	Roles string
+}
+
+// claimNames are Claims with the defaults filled in.
+type claimNames struct {
+	subject, email, organization, roles claimName
+}
+
+func (c Claims) named() claimNames {
+	name := func(meaning, given, standard string) claimName {
+		if given == "" {
+			given = standard
+		}
+		return claimName{name: given, label: claimLabel(meaning, given)}
+	}
+	return claimNames{
+		subject:      name("subject", c.Subject, "sub"),
+		email:        name("email", c.Email, "email"),
+		organization: name("organization", c.Organization, "organization"),
+		roles:        name("roles", c.Roles, "roles"),
+	}
+}
+
+// claimLabel says what a claim is called in a reason. The name itself
+// comes along only if it may stand in an RFC 6750 error_description.
+func claimLabel(meaning, name string) string {
+	for i := range len(name) {
+		if c := name[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return "the " + meaning + " claim"
+		}
+	}
+	return "the " + meaning + " claim (" + name + ")"
+}
+
+// identity reads the claims of a token. The claims have not been judged
+// yet: an identity from here may have expired.
+func (n claimNames) identity(claims map[string]any) (Identity, error) {
+	var identity Identity
+	var err error
+	fail := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	text := func(s string, e error) string { fail(e); return s }
+	list := func(l []string, e error) []string { fail(e); return l }
+	moment := func(t time.Time, e error) time.Time { fail(e); return t }
+
+	identity.Subject = text(n.subject.identifier(claims))
+	identity.Email = text(n.email.text(claims))
+	identity.Organization = text(n.organization.single(claims))
+	identity.Roles = list(n.roles.words(claims))
+	identity.Issuer = text(registered("iss").text(claims))
+	identity.Audience = list(registered("aud").list(claims))
+	identity.AMR = list(registered("amr").list(claims))
+	identity.AuthTime = moment(timeClaim(claims, "auth_time"))
+	identity.IssuedAt = moment(timeClaim(claims, "iat"))
+	identity.Expiry = moment(timeClaim(claims, "exp"))
+	if err != nil {
+		return Identity{}, err
+	}
+	if strings.TrimSpace(identity.Subject) == "" {
+		return Identity{}, invalid(n.subject.label + " is missing or empty")
+	}
+	return identity, nil
+}

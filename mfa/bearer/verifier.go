@@ -1,0 +1,119 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxSkew bounds Config.Skew: more would quietly turn short-lived tokens
+// into long-lived ones.
+const maxSkew = 10 * time.Minute
+
+// Config says which tokens a Verifier accepts.
+type Config struct {
+	// Keys are the keys that tokens must be signed with. Required.
+	Keys KeySource
+
+	// Issuer must equal the iss claim. Empty means the issuer that Keys
+	// stands for (OIDC, DevKeys), or any where Keys names none. One that
+	// contradicts Keys is an error.
+	Issuer string
+
+	// Audience lists the values of which at least one must be in the aud
+	// claim (RFC 7519 section 4.1.3). Empty leaves aud unchecked, so that
+	// every token of the issuer is accepted, whatever it was made for.
+	Audience []string
+
+	// Skew is how far the issuer's clock may differ from ours: it is
+	// granted to exp, nbf, iat and auth_time. Zero means none; at most
+	// ten minutes.
+	Skew time.Duration
+
+	// Claims names the claims that the identity is read from.
+	Claims Claims
+
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Verifier checks access tokens. It is safe for concurrent use.
+type Verifier struct {
+	keys     KeySource
+	issuer   string
+	audience []string
+	skew     time.Duration
+	claims   claimNames
+	now      func() time.Time
+}
+
+// New makes a Verifier. The error names the setting that is wrong.
+func New(config Config) (*Verifier, error) {
+	if config.Keys == nil {
+		return nil, errors.New("no keys: a key source is required")
+	}
+	if config.Skew < 0 || config.Skew > maxSkew {
+		return nil, fmt.Errorf("clock skew %v is out of range: it must be from 0 to %v", config.Skew, maxSkew)
+	}
+	for _, audience := range config.Audience {
+		if audience == "" {
+			return nil, errors.New("audience is empty: name one, or leave the setting out")
+		}
+	}
+	issuer := config.Issuer
+	switch own := config.Keys.issuer(); {
+	case issuer == "":
+		issuer = own
+	case own != "" && own != issuer:
+		return nil, fmt.Errorf("issuer %q contradicts the issuer of the keys, %q: leave it out or make them equal", issuer, own)
+	}
+	now := config.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &Verifier{
+		keys:     config.Keys,
+		issuer:   issuer,
+		audience: append([]string(nil), config.Audience...),
+		skew:     config.Skew,
+		claims:   config.Claims.named(),
+		now:      now,
+	}, nil
+}
+
+// Verify checks token, a compact JWS without any "Bearer" before it, and
+// returns who it speaks for.
+//
+// ErrInvalidToken is returned, wrapped with a reason that may be shown to
+// the caller, when the token is refused. ErrKeysUnavailable is returned,
+// wrapped with the cause, when the keys cannot be had, or ctx ended while
+// waiting for them; that wait is about three seconds at most.
+func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
+	jws, err := parseCompact(token)
+	if err != nil {
+		return Identity{}, err
+	}
+	keys, err := v.keys.lookup(ctx, query{keyID: jws.keyID, algorithm: jws.algorithm, now: v.now})
+	if errors.Is(err, errUnknownKey) {
+		return Identity{}, invalid("no known key fits the token's kid and alg")
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := jws.verify(keys); err != nil {
+		return Identity{}, err
+	}
+	claims, err := decodeObject(jws.payload)
+	if err != nil {
+		return Identity{}, invalid("the claims " + err.Error())
+	}
+	identity, err := v.claims.identity(claims)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := v.accept(claims, identity); err != nil {
+		return Identity{}, err
+	}
+	return identity, nil
+}

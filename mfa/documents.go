@@ -1,0 +1,91 @@
+package mfa
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// Prefixes of the keys under which documents lie.
+const (
+	userPrefix       = "user/"       // by account key: user
+	credentialPrefix = "credential/" // by hash of a credential's ID: credentialOwner
+	mailPrefix       = "mail/"       // by keyed hash of an address: mailCount
+)
+
+// documents reads and writes sealed JSON. A document is sealed whole and
+// bound to its key: who can write the database, but has not the key file,
+// can neither read a record, nor change one, nor swap two.
+type documents struct {
+	store store.Store
+	keys  *seal.Keys
+}
+
+// label is what a document is sealed under.
+func label(key string) string { return "caddy-mfa document " + key }
+
+func (d documents) decode(key string, sealed []byte, into any) error {
+	text, err := d.keys.Open(label(key), sealed)
+	if err != nil {
+		return fmt.Errorf("%w: opening document: %w", store.ErrCorrupt, err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("%w: decoding document: %w", store.ErrCorrupt, err)
+	}
+	return nil
+}
+
+// read decodes the document under key into into, which stays as it is
+// when there is none.
+func (d documents) read(ctx context.Context, key string, into any) error {
+	sealed, err := d.store.Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading document: %w", err)
+	}
+	return d.decode(key, sealed, into)
+}
+
+// transaction is a store.Tx of sealed documents.
+type transaction struct {
+	documents
+	tx store.Tx
+}
+
+// update is Store.Update over sealed documents.
+func (d documents) update(ctx context.Context, fn func(transaction) error, keys ...string) error {
+	return d.store.Update(ctx, func(tx store.Tx) error {
+		return fn(transaction{documents: d, tx: tx})
+	}, keys...)
+}
+
+// get decodes the document under key into into and reports whether there
+// is one.
+func (t transaction) get(key string, into any) (bool, error) {
+	sealed, err := t.tx.Get(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading document: %w", err)
+	}
+	return true, t.decode(key, sealed, into)
+}
+
+func (t transaction) put(key string, document any) error {
+	text, err := json.Marshal(document)
+	if err != nil {
+		return fmt.Errorf("encoding document: %w", err)
+	}
+	sealed, err := t.keys.Seal(label(key), text)
+	if err != nil {
+		return err
+	}
+	return t.tx.Put(key, sealed)
+}

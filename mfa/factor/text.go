@@ -1,0 +1,33 @@
+package factor
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Plain reports whether s is text that may stand in a line shown to a
+// person: UTF-8 without control characters, line breaks and marks that
+// reverse the order in which the text around them is shown.
+func Plain(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unshowable)
+}
+
+// DisplayText returns at most limit runes of s, without outer spaces and
+// what Plain does not allow.
+func DisplayText(s string, limit int) string {
+	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unshowable(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "")))
+	if runes := []rune(s); len(runes) > limit {
+		s = strings.TrimSpace(string(runes[:limit]))
+	}
+	return s
+}
+
+func unshowable(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}

@@ -1,0 +1,60 @@
+// Package newfile makes files that hold secrets: whole or not at all, and
+// never over one that is there already.
+package newfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write makes a file of mode 0600 at path holding content, durably, and
+// its folder (mode 0700) when that is absent. An error that wraps
+// fs.ErrExist is returned when there is a file already, which is then
+// whole: a reader never sees a part.
+func Write(path string, content []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making folder: %w", err)
+	}
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("making temporary file: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	if err := writeThrough(tmp, content); err != nil {
+		return fmt.Errorf("writing temporary file: %w", err)
+	}
+	// A link, unlike a rename, fails when the name is taken.
+	if err := os.Link(tmp.Name(), path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("making %s: %w", path, fs.ErrExist)
+		}
+		return fmt.Errorf("putting file in place: %w", err)
+	}
+	return syncDir(dir)
+}
+
+func writeThrough(f *os.File, content []byte) error {
+	_, err := f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncDir makes the new name survive a power cut. Some file systems
+// cannot sync a folder; they keep names safe in their own way.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("opening folder: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
+		return fmt.Errorf("syncing folder: %w", err)
+	}
+	return nil
+}

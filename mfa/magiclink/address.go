@@ -1,0 +1,61 @@
+package magiclink
+
+import (
+	"errors"
+	netmail "net/mail"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// domains maps an internationalised domain name to its lower-case ASCII
+// form (UTS 46) and checks it as one that DNS can hold.
+var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+
+// address is an e-mail address that mail can be sent to: a bare
+// addr-spec (RFC 5322 section 3.4.1) with a dot-atom local part in ASCII
+// and an ASCII domain in lower case. The local part keeps its case,
+// because only the receiving server knows whether it matters.
+type address string
+
+// parseAddress checks and converts what a client or a token gave. Its
+// errors say what is wrong and do not repeat the input.
+func parseAddress(input string) (address, error) {
+	if !utf8.ValidString(input) {
+		return "", errors.New("it is not valid UTF-8")
+	}
+	for _, r := range input {
+		if r < ' ' || r == 0x7f {
+			return "", errors.New("it holds a line break or another control character")
+		}
+	}
+	at := strings.LastIndexByte(input, '@')
+	if at < 1 || at == len(input)-1 {
+		return "", errors.New("it is not of the form local@domain, such as alice@example.com")
+	}
+	local, domain := input[:at], input[at+1:]
+	for i := range len(local) {
+		if local[i] >= 0x80 {
+			return "", errors.New("the part before the @ holds a character other than ASCII, which mail servers rarely take")
+		}
+	}
+	domain, err := domains.ToASCII(domain)
+	if err != nil {
+		return "", errors.New("the part after the @ is not a domain name")
+	}
+	bare := local + "@" + domain
+	if len(local) > 64 || len(bare) > 254 {
+		return "", errors.New("it is too long: 64 bytes before the @ and 254 in all are the most (RFC 5321)")
+	}
+	// A difference is a display name, angle brackets, a comment or quoting.
+	parsed, err := netmail.ParseAddress(bare)
+	if err != nil || parsed.Name != "" || parsed.Address != bare {
+		return "", errors.New("it is not a bare address, such as alice@example.com")
+	}
+	return address(bare), nil
+}
+
+// canonical is the form that limits count by: the whole in lower case, as
+// all mail servers of note ignore the case of the local part.
+func (a address) canonical() string { return strings.ToLower(string(a)) }

@@ -1,0 +1,62 @@
+package mail
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"time"
+	"unicode/utf8"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// compose renders msg as an Internet message (RFC 5322): text and HTML as
+// alternatives of each other (RFC 2046 section 5.1.4), quoted-printable,
+// so that no line is too long and every byte is ASCII. It refuses a
+// message that could smuggle a header in.
+func compose(from netmail.Address, msg Message, date time.Time) ([]byte, error) {
+	if err := checkMessage(msg); err != nil {
+		return nil, err
+	}
+	_, domain, _ := cutAddress(from.Address)
+
+	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	m.FromMailAddress(&from)
+	m.ToMailAddress(&netmail.Address{Address: msg.To})
+	m.Subject(msg.Subject)
+	m.SetDateWithValue(date)
+	m.SetMessageIDWithValue(rand.Text() + "@" + domain)
+	// Keeps vacation responders quiet (RFC 3834 section 5).
+	m.SetGenHeader("Auto-Submitted", "auto-generated")
+	m.SetBodyString(gomail.TypeTextPlain, msg.Text)
+	m.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)
+
+	var buffer bytes.Buffer
+	if _, err := m.WriteTo(&buffer); err != nil {
+		return nil, fmt.Errorf("composing mail: %w", err)
+	}
+	return buffer.Bytes(), nil
+}
+
+// checkMessage refuses a message that cannot be sent as it stands. Its
+// errors name the field and not its content.
+func checkMessage(msg Message) error {
+	if err := checkBareAddress(msg.To); err != nil {
+		return fmt.Errorf("composing mail: recipient: %w", err)
+	}
+	if msg.Subject == "" {
+		return errors.New("composing mail: the subject is empty")
+	}
+	if err := checkHeaderText(msg.Subject); err != nil {
+		return fmt.Errorf("composing mail: the subject %w", err)
+	}
+	if msg.Text == "" || msg.HTML == "" {
+		return errors.New("composing mail: it needs both a text and an HTML body")
+	}
+	if !utf8.ValidString(msg.Text) || !utf8.ValidString(msg.HTML) {
+		return errors.New("composing mail: a body is not valid UTF-8")
+	}
+	return nil
+}

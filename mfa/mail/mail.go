@@ -1,0 +1,22 @@
+// Package mail sends the product's mail: through an SMTP server, or for
+// development into a directory, one .eml file per message.
+package mail
+
+import "context"
+
+// Message is one mail to one person, as plain text and as HTML.
+type Message struct {
+	To      string // a bare address, such as alice@example.com
+	Subject string
+	Text    string
+	HTML    string
+}
+
+// Sender delivers messages. Its methods may be called concurrently.
+type Sender interface {
+	// Send hands msg to the mail system, or says why it could not. It
+	// returns when ctx ends, and within some seconds at the latest. A nil error means
+	// that the mail system took the message, not that it was read. Errors
+	// hold neither the message's content nor a password.
+	Send(ctx context.Context, msg Message) error
+}

@@ -1,0 +1,82 @@
+package passkey
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+)
+
+// fixedSetup is a setup that is the same in every process, as the inputs
+// that a fuzzer keeps have to be.
+func fixedSetup() (factor.Offer, Enrolment) {
+	challenge := strings.Repeat("A", 43)
+	return factor.Offer{State: json.RawMessage(`{"challenge":"` + challenge + `","name":"Passkey"}`)},
+		Enrolment{Challenge: challenge, RPID: "example.com", Origin: "https://login.example.com"}
+}
+
+// checkAnswer demands of any proof whatsoever that Confirm either keeps
+// the credential that UniqueID named or returns ErrWrongProof.
+func checkAnswer(t *testing.T, kind *Kind, offer factor.Offer, proof factor.Proof) {
+	t.Helper()
+	unique, uniqueErr := kind.UniqueID(proof)
+	if uniqueErr != nil && !errors.Is(uniqueErr, factor.ErrWrongProof) {
+		t.Errorf("UniqueID: %v", uniqueErr)
+	}
+	got, err := kind.Confirm(account, offer.State, proof, now)
+	if err != nil {
+		if !errors.Is(err, factor.ErrWrongProof) {
+			t.Errorf("Confirm: %v", err)
+		}
+		return
+	}
+	kept, err := readRecord(got.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uniqueErr != nil || kept.ID.String() != unique {
+		t.Errorf("kept %s, but the unique ID is %q, %v", kept.ID, unique, uniqueErr)
+	}
+}
+
+func FuzzConfirmOfAnyCredential(f *testing.F) {
+	kind := newKind(f, nil)
+	offer, enrolment := fixedSetup()
+	for _, key := range []coseKey{es256(f), edDSA(f), rs256(f)} {
+		f.Add([]byte(honest(enrolment, key).proof(f).Credential))
+	}
+	f.Add([]byte(`{"id":"AQ","rawId":"AQ","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}`))
+	f.Fuzz(func(t *testing.T, credential []byte) {
+		checkAnswer(t, kind, offer, factor.Proof{Credential: credential})
+	})
+}
+
+// FuzzConfirmOfAnyAttestation goes past base64 and client data, straight
+// to what CBOR and the attestation formats make of their input.
+func FuzzConfirmOfAnyAttestation(f *testing.F) {
+	kind := newKind(f, nil)
+	offer, enrolment := fixedSetup()
+	answer := honest(enrolment, es256(f))
+	answer.id, answer.claimedID, answer.rawID = []byte{1}, "AQ", "AQ"
+	for _, key := range []coseKey{es256(f), edDSA(f), rs256(f)} {
+		answer.key = key
+		f.Add(answer.attestationObject(f))
+	}
+	for _, format := range []string{"packed", "tpm", "android-key", "android-safetynet", "fido-u2f", "apple"} {
+		answer.format = format
+		answer.statement = map[string]any{
+			"alg": -7, "sig": []byte{0x30, 6, 2, 1, 1, 2, 1, 1}, "x5c": []any{[]byte{0x30, 0}},
+			"ver": "2.0", "certInfo": []byte{0xff}, "pubArea": []byte{0, 1}, "response": []byte("a.b.c"),
+		}
+		f.Add(answer.attestationObject(f))
+	}
+	f.Add(encodeCBOR(f, map[string]any{
+		"fmt": "compound", "authData": answer.authData(f),
+		"attStmt": []any{map[string]any{"fmt": "packed", "attStmt": answer.statement}, map[string]any{"fmt": "none", "attStmt": map[string]any{}}},
+	}))
+	f.Fuzz(func(t *testing.T, attestation []byte) {
+		checkAnswer(t, kind, offer, answer.proofAround(t, attestation))
+	})
+}

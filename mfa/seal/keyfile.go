@@ -1,0 +1,125 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/mac"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/newfile"
+)
+
+// keyFile is the key file: two Tink keysets in Tink's own JSON form,
+// readable by its tools once taken out.
+type keyFile struct {
+	Format  string          `json:"format"`
+	Sealing json.RawMessage `json:"sealing"`
+	Hashing json.RawMessage `json:"hashing"`
+}
+
+const keyFileFormat = "caddy-mfa-keys-1"
+
+var (
+	// ErrNoKeyFile is returned when there is no file at the path.
+	ErrNoKeyFile = errors.New("no such key file")
+
+	// ErrBadKeyFile is returned when the file at the path is not a whole
+	// key file.
+	ErrBadKeyFile = errors.New("not a caddy-mfa key file, or a damaged one")
+)
+
+// Load reads the key file at path. ErrNoKeyFile or ErrBadKeyFile is
+// returned when there is none to be had.
+func Load(path string) (*Keys, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNoKeyFile, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading key file: %w", err)
+	}
+	var file keyFile
+	if err := json.Unmarshal(content, &file); err != nil {
+		// The decoder's own text may quote a byte of the key.
+		return nil, fmt.Errorf("%w: %s: not JSON", ErrBadKeyFile, path)
+	}
+	if file.Format != keyFileFormat {
+		return nil, fmt.Errorf("%w: %s: its format is not %q", ErrBadKeyFile, path, keyFileFormat)
+	}
+	sealing, err := parseKeyset(file.Sealing)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: sealing keyset does not parse", ErrBadKeyFile, path)
+	}
+	hashing, err := parseKeyset(file.Hashing)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: hashing keyset does not parse", ErrBadKeyFile, path)
+	}
+	keys, err := newKeys(sealing, hashing)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBadKeyFile, path, err)
+	}
+	return keys, nil
+}
+
+// LoadOrCreate reads the key file at path, and makes one with mode 0600
+// when there is none. When several processes come at once, one makes it
+// and all read the same.
+func LoadOrCreate(path string) (keys *Keys, created bool, err error) {
+	keys, err = Load(path)
+	if !errors.Is(err, ErrNoKeyFile) {
+		return keys, false, err
+	}
+	content, err := newKeyFile()
+	if err != nil {
+		return nil, false, err
+	}
+	err = newfile.Write(path, content)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, false, fmt.Errorf("making key file: %w", err)
+	}
+	created = err == nil
+	keys, err = Load(path)
+	return keys, created, err
+}
+
+func newKeyFile() ([]byte, error) {
+	sealing, err := keyset.NewHandle(aead.XChaCha20Poly1305KeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("making sealing key: %w", err)
+	}
+	hashing, err := keyset.NewHandle(mac.HMACSHA256Tag256KeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("making hashing key: %w", err)
+	}
+	file := keyFile{Format: keyFileFormat}
+	if file.Sealing, err = formatKeyset(sealing); err != nil {
+		return nil, err
+	}
+	if file.Hashing, err = formatKeyset(hashing); err != nil {
+		return nil, err
+	}
+	content, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing keysets: %w", err)
+	}
+	return append(content, '\n'), nil
+}
+
+func parseKeyset(raw json.RawMessage) (*keyset.Handle, error) {
+	return insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
+}
+
+func formatKeyset(h *keyset.Handle) (json.RawMessage, error) {
+	var buf bytes.Buffer
+	if err := insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&buf)); err != nil {
+		return nil, fmt.Errorf("writing keyset: %w", err)
+	}
+	return buf.Bytes(), nil
+}

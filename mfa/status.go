@@ -1,0 +1,70 @@
+package mfa
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+)
+
+// Status is what protects a person's account.
+type Status struct {
+	// Methods are the types of the confirmed factors, in the order of
+	// their confirmation.
+	Methods []factor.Type
+	// Primary is the type asked for first, "" when there is none.
+	Primary factor.Type
+	// BackupCodes is how many codes are left.
+	BackupCodes int
+}
+
+// Method is one kind of factor from a person's point of view.
+type Method struct {
+	Type       factor.Type
+	Available  bool // on offer here
+	Configured bool // the person has confirmed one
+}
+
+// Status tells what protects the caller's account. A pending setup counts
+// for nothing in it.
+func (s *Service) Status(ctx context.Context, caller Caller) (Status, error) {
+	u, err := s.read(ctx, caller)
+	if err != nil {
+		return Status{}, err
+	}
+	status := Status{BackupCodes: len(u.BackupCodes)}
+	seen := make(map[factor.Type]bool)
+	for _, f := range u.Factors {
+		if !seen[f.Type] {
+			seen[f.Type] = true
+			status.Methods = append(status.Methods, f.Type)
+		}
+	}
+	if len(status.Methods) > 0 {
+		status.Primary = status.Methods[0]
+	}
+	return status, nil
+}
+
+// Methods tells of every type of factor whether it is on offer and whether
+// the caller has confirmed one.
+func (s *Service) Methods(ctx context.Context, caller Caller) ([]Method, error) {
+	u, err := s.read(ctx, caller)
+	if err != nil {
+		return nil, err
+	}
+	var methods []Method
+	for _, t := range []factor.Type{factor.TypeTOTP, factor.TypeMagicLink, factor.TypePasskey} {
+		_, available := s.kinds[t]
+		methods = append(methods, Method{Type: t, Available: available, Configured: u.has(t)})
+	}
+	return methods, nil
+}
+
+func (s *Service) read(ctx context.Context, caller Caller) (*user, error) {
+	u := &user{}
+	if err := s.documents.read(ctx, userPrefix+caller.accountKey(), u); err != nil {
+		return nil, fmt.Errorf("reading user: %w", err)
+	}
+	return u, nil
+}

@@ -1,0 +1,15 @@
+// Package bolt keeps the store's documents in one local file, with no
+// server to run. It is the engine of a single node: the file belongs to
+// one process at a time, and to one Store in it.
+//
+// Every Update is on disk (fdatasync) before it returns. One goroutine
+// writes: it commits at once what comes alone, and together what has
+// queued up meanwhile, so that a lone update waits for nobody and many
+// share the cost of a commit. Reads run beside it and never wait for
+// the disk to be written.
+//
+// The file may be copied only while no process has it open. Whoever
+// truncates or overwrites it under a running process gets
+// store.ErrCorrupt from every call until it is opened anew, and no more
+// writes reach it.
+package bolt
