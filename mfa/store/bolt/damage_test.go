@@ -155,7 +155,7 @@ func TestAReadBeyondTheEndOfTheFileIsAnError(t *testing.T) {
 func TestDamageIsNoticedAtOpenOrDoesNoHarm(t *testing.T) {
 	content := filled(t)
 	random := rand.New(rand.NewPCG(3, 4))
-	rounds := 400
+	rounds := 200
 	if testing.Short() {
 		rounds = 40
 	}
@@ -175,15 +175,12 @@ func TestDamageIsNoticedAtOpenOrDoesNoHarm(t *testing.T) {
 		if err != nil || len(page) < 199 {
 			t.Errorf("round %d: %d documents, %v", round, len(page), err)
 		}
-		for _, d := range page {
-			if err := put(s, d.Key, nil); err != nil {
+		for i := 0; i < len(page); i += 60 {
+			if err := put(s, page[i].Key, nil); err != nil {
 				t.Errorf("round %d: Update: %v", round, err)
 			}
-			if _, err := s.Get(context.Background(), d.Key); err != nil {
+			if _, err := s.Get(context.Background(), page[i].Key); err != nil {
 				t.Errorf("round %d: Get: %v", round, err)
-			}
-			if len(d.Key)%7 == 0 {
-				break
 			}
 		}
 		if err := s.Close(); err != nil {

@@ -1,0 +1,383 @@
+// Package edgetest runs the real binary for tests: built once, started in
+// a folder of its own in front of a recording upstream, driven over HTTP
+// and the command line, stopped, killed and started again.
+package edgetest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+)
+
+// patience is how long the binary may take for anything before the test
+// gives up. It bounds a failure; no test waits it out.
+const patience = 60 * time.Second
+
+// Edge is one Caddy in a folder of its own. Its Caddyfiles find the
+// variables {$PORT}, {$ADMIN} and {$UPSTREAM} (host and port) set.
+type Edge struct {
+	// URL is http://localhost:PORT.
+	URL string
+	// Dir is the folder that Caddy runs in.
+	Dir string
+	// Port is the port of URL.
+	Port string
+	// Upstream records what came through.
+	Upstream *Upstream
+	// Env holds further variables, as "name=value", for the next start.
+	Env []string
+
+	t       testing.TB
+	admin   string
+	process *exec.Cmd
+	output  *output
+	exited  chan struct{}
+}
+
+// Caddyfile is a configuration for most tests: the dev issuer, mail into
+// ./outbox, everything else by default.
+const Caddyfile = `{
+	admin {$ADMIN}
+	mfa {
+		bearer dev
+		public_url http://localhost:{$PORT}
+		issuer Acme
+		magic_link {
+			from "Acme <no-reply@example.com>"
+			directory ./outbox
+		}
+	}
+}
+http://localhost:{$PORT}, http://127.0.0.1:{$PORT} {
+	bind 127.0.0.1
+	mfa
+	reverse_proxy {$UPSTREAM}
+}
+`
+
+// New prepares an edge. Start starts it; it is stopped with the test.
+func New(t testing.TB) *Edge {
+	t.Helper()
+	port := freePort(t)
+	e := &Edge{
+		URL:      "http://localhost:" + port,
+		Dir:      t.TempDir(),
+		Port:     port,
+		Upstream: newUpstream(t),
+		t:        t,
+		admin:    "localhost:" + freePort(t),
+	}
+	t.Cleanup(func() {
+		e.Kill()
+		if log := e.Log(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
+			t.Errorf("the binary raced or panicked:\n%s", log)
+		} else if t.Failed() {
+			t.Logf("log of the binary:\n%s", log)
+		}
+	})
+	return e
+}
+
+// Start writes caddyfile, unless it is "", and runs it until Caddy says
+// that it serves it.
+func (e *Edge) Start(caddyfile string) {
+	e.t.Helper()
+	if caddyfile != "" {
+		e.Write("Caddyfile", caddyfile)
+	}
+	served := e.start()
+	select {
+	case <-served:
+	case <-e.exited:
+		e.t.Fatalf("the binary ended instead of serving:\n%s", e.Log())
+	case <-time.After(patience):
+		e.t.Fatalf("the binary does not come up:\n%s", e.Log())
+	}
+}
+
+// StartRefused runs caddyfile, expects Caddy to end with an error, and
+// returns what it printed.
+func (e *Edge) StartRefused(caddyfile string) string {
+	e.t.Helper()
+	e.Write("Caddyfile", caddyfile)
+	served := e.start()
+	select {
+	case <-e.exited:
+	case <-served:
+		e.t.Fatalf("the binary serves what it should refuse:\n%s", e.Log())
+	case <-time.After(patience):
+		e.t.Fatalf("the binary neither serves nor ends:\n%s", e.Log())
+	}
+	if e.process.ProcessState.Success() {
+		e.t.Fatalf("the binary ended without an error:\n%s", e.Log())
+	}
+	return e.Log()
+}
+
+// start runs the binary; the channel is closed when it serves.
+func (e *Edge) start() <-chan struct{} {
+	e.t.Helper()
+	cmd := e.command("run")
+	cmd.WaitDelay = patience
+	e.output = newOutput()
+	cmd.Stdout, cmd.Stderr = e.output, e.output
+	if err := cmd.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	e.process = cmd
+	e.exited = make(chan struct{})
+	go func(exited chan struct{}) {
+		_ = cmd.Wait() // how it ended is in ProcessState
+		close(exited)
+	}(e.exited)
+	return e.output.await("serving initial configuration")
+}
+
+// Reload writes caddyfile and has the running Caddy take it over. The
+// error holds what the command printed when Caddy refused.
+func (e *Edge) Reload(caddyfile string) error {
+	e.t.Helper()
+	e.Write("Caddyfile", caddyfile)
+	_, stderr, err := e.Command("reload", "--address", e.admin, "--force")
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, stderr)
+	}
+	return nil
+}
+
+// Kill ends the process at once, as kill -9 does.
+func (e *Edge) Kill() {
+	if e.process != nil {
+		_ = e.process.Process.Kill() // fails when it has ended already
+		<-e.exited
+	}
+}
+
+// Stop ends the process as an operator does, and waits for its end.
+func (e *Edge) Stop() {
+	e.t.Helper()
+	if err := e.process.Process.Signal(os.Interrupt); err != nil {
+		e.t.Fatal(err)
+	}
+	select {
+	case <-e.exited:
+	case <-time.After(patience):
+		e.t.Fatalf("the binary does not end:\n%s", e.Log())
+	}
+}
+
+// Command runs the binary with args in the edge's folder.
+func (e *Edge) Command(args ...string) (stdout, stderr string, err error) {
+	e.t.Helper()
+	cmd := e.command(args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+func (e *Edge) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(e.t.Context(), Binary(e.t), args...)
+	cmd.Dir = e.Dir
+	home := filepath.Join(e.Dir, "home")
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home,
+		"PORT="+e.Port, "ADMIN="+e.admin, "UPSTREAM="+e.Upstream.Address)
+	cmd.Env = append(cmd.Env, e.Env...)
+	return cmd
+}
+
+// Log returns what the current process has printed.
+func (e *Edge) Log() string {
+	if e.output == nil {
+		return ""
+	}
+	return e.output.String()
+}
+
+// Write puts a file into the edge's folder.
+func (e *Edge) Write(name, content string) {
+	e.t.Helper()
+	path := filepath.Join(e.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// Token signs an access token of the dev issuer, for the default key file.
+func (e *Edge) Token(subject string, claims map[string]any) string {
+	e.t.Helper()
+	issuer, err := bearer.OpenDevIssuer(filepath.Join(e.Dir, "data", "dev-issuer.json"))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	all := map[string]any{"sub": subject}
+	for name, value := range claims {
+		all[name] = value
+	}
+	token, err := issuer.Sign(all)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return token
+}
+
+// Binary returns the path of the binary, built with the race detector
+// when the test was.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "caddy-mfa-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "caddy")
+	args := []string{"build", "-o", path}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	_, file, _, _ := runtime.Caller(0)
+	cmd := exec.Command("go", append(args, "./xcaddy")...)
+	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the binary: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Main runs the tests of a package and removes the binary after them.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if path, err := build(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	return code
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// Upstream is a backend that knows nothing of MFA: it answers every
+// request with 200 and what it was asked, and remembers it.
+type Upstream struct {
+	// Address is its host and port.
+	Address string
+
+	mu       sync.Mutex
+	requests []*http.Request
+}
+
+func newUpstream(t testing.TB) *Upstream {
+	u := &Upstream{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		u.mu.Lock()
+		u.requests = append(u.requests, r.Clone(r.Context()))
+		u.mu.Unlock()
+		fmt.Fprintf(w, "upstream: %s %s", r.Method, r.RequestURI)
+	}))
+	t.Cleanup(server.Close)
+	u.Address = server.Listener.Addr().String()
+	return u
+}
+
+// Requests returns what has come so far.
+func (u *Upstream) Requests() []*http.Request {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]*http.Request(nil), u.requests...)
+}
+
+// output collects what a process prints and tells when a text appears.
+type output struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	waiting map[string]chan struct{}
+}
+
+func newOutput() *output { return &output{waiting: make(map[string]chan struct{})} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	for text, seen := range o.waiting {
+		if strings.Contains(o.text.String(), text) {
+			close(seen)
+			delete(o.waiting, text)
+		}
+	}
+	return len(p), nil
+}
+
+func (o *output) await(text string) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	seen := make(chan struct{})
+	if strings.Contains(o.text.String(), text) {
+		close(seen)
+	} else {
+		o.waiting[text] = seen
+	}
+	return seen
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// AwaitLog waits until the current process has printed text.
+func (e *Edge) AwaitLog(text string) {
+	e.t.Helper()
+	select {
+	case <-e.output.await(text):
+	case <-time.After(patience):
+		e.t.Fatalf("the binary does not print %q:\n%s", text, e.Log())
+	}
+}
+
+// LogLines returns the lines printed so far.
+func (e *Edge) LogLines() []string {
+	var lines []string
+	scanner := bufio.NewScanner(strings.NewReader(e.Log()))
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text())
+	}
+	return lines
+}
