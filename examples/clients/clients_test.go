@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/internal/testtool"
 )
 
 // client is one example: how it is started, and what has to be there.
@@ -119,20 +121,14 @@ var python = func() string {
 // of them have to be there.
 func require(t *testing.T, c client) {
 	t.Helper()
-	missing := t.Skipf
-	if os.Getenv("MFA_TEST_REQUIRE_ALL") == "1" {
-		missing = t.Fatalf
-	}
 	for _, tool := range c.needs {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing("%s is not installed", tool)
-		}
+		testtool.Need(t, tool)
 	}
 	if c.probe == nil {
 		return
 	}
 	if out, err := exec.CommandContext(t.Context(), c.probe[0], c.probe[1:]...).CombinedOutput(); err != nil {
-		missing("the library of the %s client is not installed: %v\n%s", c.name, err, out)
+		testtool.Missing(t, "the library of the %s client is not installed: %v\n%s", c.name, err, out)
 	}
 }
 

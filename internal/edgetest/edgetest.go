@@ -7,16 +7,16 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +44,8 @@ type Edge struct {
 	t       testing.TB
 	admin   string
 	process *exec.Cmd
-	output  *output
+	output  *output   // of the current process
+	outputs []*output // of all of them
 	exited  chan struct{}
 }
 
@@ -72,21 +73,24 @@ http://localhost:{$PORT}, http://127.0.0.1:{$PORT} {
 // New prepares an edge. Start starts it; it is stopped with the test.
 func New(t testing.TB) *Edge {
 	t.Helper()
-	port := freePort(t)
+	port := FreePort(t)
 	e := &Edge{
 		URL:      "http://localhost:" + port,
 		Dir:      t.TempDir(),
 		Port:     port,
 		Upstream: newUpstream(t),
 		t:        t,
-		admin:    "localhost:" + freePort(t),
+		admin:    "localhost:" + FreePort(t),
 	}
 	t.Cleanup(func() {
 		e.Kill()
-		if log := e.Log(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
-			t.Errorf("the binary raced or panicked:\n%s", log)
-		} else if t.Failed() {
-			t.Logf("log of the binary:\n%s", log)
+		for _, output := range e.outputs {
+			if log := output.String(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
+				t.Errorf("the binary raced or panicked:\n%s", log)
+			}
+		}
+		if t.Failed() {
+			t.Logf("log of the binary:\n%s", e.Log())
 		}
 	})
 	return e
@@ -134,6 +138,7 @@ func (e *Edge) start() <-chan struct{} {
 	cmd := e.command("run")
 	cmd.WaitDelay = patience
 	e.output = newOutput()
+	e.outputs = append(e.outputs, e.output)
 	cmd.Stdout, cmd.Stderr = e.output, e.output
 	if err := cmd.Start(); err != nil {
 		e.t.Fatal(err)
@@ -238,6 +243,9 @@ func (e *Edge) Token(subject string, claims map[string]any) string {
 	return token
 }
 
+// built tells whether a test has asked for the binary.
+var built atomic.Bool
+
 // Binary returns the path of the binary, built with the race detector
 // when the test was.
 func Binary(t testing.TB) string {
@@ -250,6 +258,7 @@ func Binary(t testing.TB) string {
 }
 
 var build = sync.OnceValues(func() (string, error) {
+	built.Store(true)
 	dir, err := os.MkdirTemp("", "caddy-mfa-test-")
 	if err != nil {
 		return "", err
@@ -271,95 +280,29 @@ var build = sync.OnceValues(func() (string, error) {
 // Main runs the tests of a package and removes the binary after them.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if path, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if built.Load() {
+		if path, err := build(); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
 	}
 	return code
 }
 
-func freePort(t testing.TB) string {
+// FreePort returns a port that nothing listens on. It is below those that
+// the system gives to outgoing connections, so that none of these takes it
+// before a server does.
+func FreePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-// Upstream is a backend that knows nothing of MFA: it answers every
-// request with 200 and what it was asked, and remembers it.
-type Upstream struct {
-	// Address is its host and port.
-	Address string
-
-	mu       sync.Mutex
-	requests []*http.Request
-}
-
-func newUpstream(t testing.TB) *Upstream {
-	u := &Upstream{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		u.mu.Lock()
-		u.requests = append(u.requests, r.Clone(r.Context()))
-		u.mu.Unlock()
-		fmt.Fprintf(w, "upstream: %s %s", r.Method, r.RequestURI)
-	}))
-	t.Cleanup(server.Close)
-	u.Address = server.Listener.Addr().String()
-	return u
-}
-
-// Requests returns what has come so far.
-func (u *Upstream) Requests() []*http.Request {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return append([]*http.Request(nil), u.requests...)
-}
-
-// output collects what a process prints and tells when a text appears.
-type output struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	waiting map[string]chan struct{}
-}
-
-func newOutput() *output { return &output{waiting: make(map[string]chan struct{})} }
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Write(p)
-	for text, seen := range o.waiting {
-		if strings.Contains(o.text.String(), text) {
-			close(seen)
-			delete(o.waiting, text)
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err == nil {
+			listener.Close()
+			return port
 		}
 	}
-	return len(p), nil
-}
-
-func (o *output) await(text string) <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	seen := make(chan struct{})
-	if strings.Contains(o.text.String(), text) {
-		close(seen)
-	} else {
-		o.waiting[text] = seen
-	}
-	return seen
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	t.Fatal("no free port was found")
+	return ""
 }
 
 // AwaitLog waits until the current process has printed text.

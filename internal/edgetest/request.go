@@ -1,9 +1,11 @@
 package edgetest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -32,6 +34,12 @@ var client = &http.Client{
 // string.
 func (e *Edge) Do(method, path, token string, body any) Answer {
 	e.t.Helper()
+	return e.Send(e.Request(method, path, token, body))
+}
+
+// Request makes the request that Do sends.
+func (e *Edge) Request(method, path, token string, body any) *http.Request {
+	e.t.Helper()
 	var reader io.Reader
 	switch body := body.(type) {
 	case nil:
@@ -54,24 +62,29 @@ func (e *Edge) Do(method, path, token string, body any) Answer {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	return e.Send(r)
+	return r
 }
 
 // Send sends r.
 func (e *Edge) Send(r *http.Request) Answer {
 	e.t.Helper()
-	answer, err := send(r)
+	answer, err := Try(r)
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	return answer
 }
 
-func send(r *http.Request) (Answer, error) {
+// Try sends r from any goroutine, and while the edge may be down.
+func Try(r *http.Request) (Answer, error) {
 	response, err := client.Do(r)
 	if err != nil {
 		return Answer{}, err
 	}
+	return read(response)
+}
+
+func read(response *http.Response) (Answer, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -80,6 +93,32 @@ func send(r *http.Request) (Answer, error) {
 	answer := Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
 	_ = json.Unmarshal(body, &answer.JSON) // stays nil when it is no object
 	return answer, nil
+}
+
+// Raw sends request as it stands on a connection of its own, adds the
+// headers that make it complete, and returns the whole answer. request is
+// a request line, without its version.
+func (e *Edge) Raw(request string, headers ...string) Answer {
+	e.t.Helper()
+	conn, err := net.Dial("tcp", "127.0.0.1:"+e.Port)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	lines := append([]string{request + " HTTP/1.1", "Host: localhost:" + e.Port, "Connection: close"}, headers...)
+	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
+		e.t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		e.t.Fatalf("%s: %v", request, err)
+	}
+	answer, err := read(response)
+	if err != nil {
+		e.t.Fatalf("%s: %v", request, err)
+	}
+	return answer
 }
 
 // Data returns the answer's data, and fails the test when it is no
@@ -119,4 +158,17 @@ func Code(t testing.TB, secret string) string {
 		t.Fatal(err)
 	}
 	return code
+}
+
+// Eventually asks until done says yes, and fails the test when that takes
+// longer than within. It is for what announces itself nowhere.
+func Eventually(t testing.TB, within time.Duration, what string, done func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(within); !done(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s", within, what)
+		}
+	}
 }

@@ -2,7 +2,9 @@ package bearer
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,20 +71,33 @@ func (c claimName) identifier(claims map[string]any) (string, error) {
 	return c.scalar(c.value(claims))
 }
 
-// single reads a string, an integer, or an array of one of them.
-func (c claimName) single(claims map[string]any) (string, error) {
-	value := c.value(claims)
-	if array, ok := value.([]any); ok {
-		switch len(array) {
-		case 0:
-			return "", nil
-		case 1:
-			value = array[0]
-		default:
-			return "", invalid(c.label + " must not name more than one")
+// names reads a string or an integer, an array of these, or the names of
+// an object's members.
+func (c claimName) names(claims map[string]any) ([]string, error) {
+	var values []any
+	switch value := c.value(claims).(type) {
+	case nil:
+		return nil, nil
+	case []any:
+		values = value
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			values = append(values, name)
+		}
+	default:
+		values = []any{value}
+	}
+	var names []string
+	for _, value := range values {
+		name, err := c.scalar(value)
+		if err != nil {
+			return nil, err
+		}
+		if name != "" {
+			names = append(names, name)
 		}
 	}
-	return c.scalar(value)
+	return names, nil
 }
 
 func (c claimName) scalar(value any) (string, error) {

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -18,6 +17,8 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/newfile"
 )
 
 // DevIssuerName is the iss of the tokens that a DevIssuer signs.
@@ -160,8 +161,7 @@ func devJWK(raw *ecdsa.PrivateKey) (jwk.Key, error) {
 }
 
 // makeDevKey writes a new key to path, unless another process was there
-// first. A link, unlike a rename, never replaces a file, and nobody sees
-// a half-written one.
+// first.
 func makeDevKey(path string) error {
 	raw, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -175,21 +175,7 @@ func makeDevKey(path string) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	// CreateTemp gives mode 0600.
-	file, err := os.CreateTemp(folder, ".dev-issuer-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := newfile.Write(path, content); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

@@ -14,9 +14,9 @@ type Identity struct {
 	// so that 42 and "42" are the same person.
 	Subject string
 
-	Email        string   // "" when not claimed
-	Organization string   // "" when not claimed
-	Roles        []string // nil when not claimed
+	Email         string   // "" when not claimed
+	Organizations []string // nil when not claimed
+	Roles         []string // nil when not claimed
 
 	AuthTime time.Time // the auth_time claim, zero when absent
 	IssuedAt time.Time // the iat claim, zero when absent
@@ -36,21 +36,22 @@ type Claims struct {
 	// Subject is a string or an integer; default "sub".
 	Subject string
 
-	// Email is a string; default "email".
+	// Email is a string; default "email". Anything else counts as absent:
+	// an address that cannot be read is one that nothing is sent to.
 	Email string
 
-	// Organization is a string, an integer or an array of exactly one of
-	// these; default "organization", as Keycloak has it. Auth0, Clerk and
-	// WorkOS say org_id, Kinde org_code, Microsoft Entra ID tid, Google
-	// hd, and ZITADEL urn:zitadel:iam:user:resourceowner:id. A token that
-	// names several organizations is refused rather than read as
-	// belonging to none of them.
+	// Organization is a string or an integer, an array of these, or an
+	// object that has one member for each, as Keycloak has it; default
+	// "organization". Auth0, Clerk and WorkOS say org_id, Kinde org_code,
+	// Microsoft Entra ID tid, Google hd, and ZITADEL
+	// urn:zitadel:iam:user:resourceowner:id. Anything else is refused
+	// rather than read as belonging to none.
 	Organization string
 
 	// Roles is an array of strings, or one string of them with spaces or
 	// commas between; default "roles", as Microsoft Entra ID has it.
 	// Keycloak says realm_access.roles, Okta groups, and Amazon Cognito
-	// cognito:groups.
+	// cognito:groups. Anything else counts as no role.
 	Roles string
 }
 
@@ -100,9 +101,9 @@ func (n claimNames) identity(claims map[string]any) (Identity, error) {
 	moment := func(t time.Time, e error) time.Time { fail(e); return t }
 
 	identity.Subject = text(n.subject.identifier(claims))
-	identity.Email = text(n.email.text(claims))
-	identity.Organization = text(n.organization.single(claims))
-	identity.Roles = list(n.roles.words(claims))
+	identity.Email = orAbsent(n.email.text(claims))
+	identity.Organizations = list(n.organization.names(claims))
+	identity.Roles = orAbsent(n.roles.words(claims))
 	identity.Issuer = text(registered("iss").text(claims))
 	identity.Audience = list(registered("aud").list(claims))
 	identity.AMR = list(registered("amr").list(claims))
@@ -116,4 +117,13 @@ func (n claimNames) identity(claims map[string]any) (Identity, error) {
 		return Identity{}, invalid(n.subject.label + " is missing or empty")
 	}
 	return identity, nil
+}
+
+// orAbsent is value, or nothing when it could not be read.
+func orAbsent[T any](value T, err error) T {
+	if err != nil {
+		var none T
+		return none
+	}
+	return value
 }

@@ -12,18 +12,14 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/internal/testtool"
 )
 
 // TestADaemonTakesAMessageOverSTARTTLS sends to aiosmtpd, an SMTP server
 // that shares no code with ours (Debian: python3-aiosmtpd).
 func TestADaemonTakesAMessageOverSTARTTLS(t *testing.T) {
-	daemon, err := exec.LookPath("/usr/bin/aiosmtpd")
-	if err != nil {
-		if os.Getenv("MFA_TEST_REQUIRE_ALL") == "1" {
-			t.Fatal("aiosmtpd is absent: install python3-aiosmtpd")
-		}
-		t.Skip("aiosmtpd is absent: install python3-aiosmtpd to run this test")
-	}
+	daemon := testtool.Need(t, "/usr/bin/aiosmtpd")
 	dir := t.TempDir()
 	certificate, roots := newCertificate(t, "127.0.0.1")
 	certFile, keyFile := writeCertificate(t, dir, certificate)

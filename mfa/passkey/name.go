@@ -1,7 +1,6 @@
 package passkey
 
 import (
-
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 )
 

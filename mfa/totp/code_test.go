@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/testtool"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 )
 
@@ -135,7 +136,7 @@ func TestWhatIsNotSixASCIIDigitsIsRefused(t *testing.T) {
 }
 
 func TestCodesOfOathtoolAreAccepted(t *testing.T) {
-	oathtool := tool(t, "oathtool")
+	oathtool := testtool.Need(t, "oathtool")
 	kind := newKind(t, 0)
 	for i := range 20 {
 		_, setup := begin(t, kind, factor.Account{Name: "alice"}, factor.Request{})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddymfa/caddy-mfa/internal/testtool"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 )
 
@@ -39,7 +40,7 @@ func TestTheQRCodeIsASquarePNG(t *testing.T) {
 }
 
 func TestAReaderDecodesTheQRCodeToTheURI(t *testing.T) {
-	zbarimg := tool(t, "zbarimg")
+	zbarimg := testtool.Need(t, "zbarimg")
 	// Between the shortest and the longest label lie all the sizes that
 	// a code can take.
 	labels := []string{"a", "例え@例.test", strings.Repeat("🔐", 64)}

@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddymfa/caddy-mfa/internal/testtool"
 )
 
 const (
@@ -118,12 +120,7 @@ type browser struct {
 
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	if _, err := os.Stat(chromium); err != nil {
-		if os.Getenv("MFA_TEST_REQUIRE_ALL") == "1" {
-			t.Fatalf("Chromium is absent: install it as %s", chromium)
-		}
-		t.Skipf("Chromium is absent: install it as %s to run this test", chromium)
-	}
+	testtool.Need(t, chromium)
 	process, err := startChromium()
 	if err != nil {
 		t.Fatal(err)

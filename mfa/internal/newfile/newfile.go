@@ -28,13 +28,27 @@ func Write(path string, content []byte) error {
 		return fmt.Errorf("writing temporary file: %w", err)
 	}
 	// A link, unlike a rename, fails when the name is taken.
-	if err := os.Link(tmp.Name(), path); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("making %s: %w", path, fs.ErrExist)
-		}
+	err = os.Link(tmp.Name(), path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = writeDirectly(path, content) // a file system without links
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("making %s: %w", path, fs.ErrExist)
+	}
+	if err != nil {
 		return fmt.Errorf("putting file in place: %w", err)
 	}
 	return syncDir(dir)
+}
+
+// writeDirectly makes the file where it belongs. A crash on the way can
+// leave a part of it, which a reader will refuse.
+func writeDirectly(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return writeThrough(f, content)
 }
 
 func writeThrough(f *os.File, content []byte) error {

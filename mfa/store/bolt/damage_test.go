@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -205,6 +206,28 @@ func damage(random *rand.Rand, content []byte, atStart bool) []byte {
 		damaged[at] = byte(random.Uint32())
 	}
 	return damaged
+}
+
+func TestAPageThatIsFreeAndInUseIsRefused(t *testing.T) {
+	content := filled(t)
+	f, err := os.Open(written(t, content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := newestMeta(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One more entry in the list of free pages: a page of the tree.
+	order := binary.NativeEndian
+	list := content[m.freelist*uint64(m.pageSize):]
+	count := order.Uint16(list[10:])
+	order.PutUint16(list[10:], count+1)
+	order.PutUint64(list[pageHeaderLen+8*int(count):], m.root)
+	if _, err := Open(written(t, content)); !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "two places") {
+		t.Error(err)
+	}
 }
 
 func TestDamageUnderARunningStoreIsAnError(t *testing.T) {

@@ -2,11 +2,11 @@
 // server to run. It is the engine of a single node: the file belongs to
 // one process at a time, and to one Store in it.
 //
-// Every Update is on disk (fdatasync) before it returns. One goroutine
-// writes: it commits at once what comes alone, and together what has
-// queued up meanwhile, so that a lone update waits for nobody and many
-// share the cost of a commit. Reads run beside it and never wait for
-// the disk to be written.
+// Every Update is on disk (fdatasync) before it returns. One that finds
+// nobody writing commits at once, in its own goroutine; those that come
+// meanwhile share the next commit, led by one of them. A lone update so
+// waits for nobody, and many share the cost. Reads run beside it all and
+// never wait for the disk to be written.
 //
 // The file may be copied only while no process has it open. Whoever
 // truncates or overwrites it under a running process gets

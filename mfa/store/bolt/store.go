@@ -26,13 +26,15 @@ type Store struct {
 	// locks not any more. Nothing touches db after that.
 	broken atomic.Pointer[error]
 
-	queue   chan *update
-	stopped chan struct{} // closed when the writer has returned
+	// lead is held by the one call of Update that is writing for itself
+	// and for those in the queue.
+	lead  chan struct{}
+	queue chan *update
 
-	// closing is held for reading while an update is being queued, so
-	// that none comes after the queue is closed.
+	// closing is held for reading by every Update, so that Close waits
+	// for those under way.
 	closing sync.RWMutex
-	closed  bool
+	closed  atomic.Bool
 	close   func() error
 }
 
@@ -41,17 +43,16 @@ func newStore(db *bbolt.DB, file *os.File, path string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		path:    path,
-		db:      db,
-		file:    file,
-		queue:   make(chan *update, groupUpdates),
-		stopped: make(chan struct{}),
+		path:  path,
+		db:    db,
+		file:  file,
+		lead:  make(chan struct{}, 1),
+		queue: make(chan *update, groupUpdates),
 	}
 	s.close = sync.OnceValue(s.shut)
 	if err := s.remeasure(); err != nil {
 		return nil, err
 	}
-	go s.write()
 	return s, nil
 }
 
@@ -94,10 +95,8 @@ func (s *Store) Close() error {
 
 func (s *Store) shut() error {
 	s.closing.Lock()
-	s.closed = true
-	close(s.queue)
-	s.closing.Unlock()
-	<-s.stopped
+	defer s.closing.Unlock()
+	s.closed.Store(true)
 	if s.broken.Load() != nil {
 		// db.Close could wait for ever. The mapping stays, for reads
 		// that may still be in it.
@@ -157,12 +156,10 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 // not meet the pages that bbolt remembers of the old one.
 func (s *Store) intact() error {
 	if err := s.broken.Load(); err != nil {
-		select {
-		case <-s.stopped:
+		if s.closed.Load() {
 			return store.ErrClosed
-		default:
-			return *err
 		}
+		return *err
 	}
 	least := s.size.Load() // before the look: a commit may be growing it
 	switch info, err := s.file.Stat(); {

@@ -13,7 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// held keeps the writer busy with one update, whose function has run up
+// held keeps the lead with one update, whose function has run up
 // to the point where release is called.
 func held(t *testing.T, s *Store) (release func() error) {
 	t.Helper()
@@ -136,7 +136,7 @@ func TestAnUpdateCancelledInTheQueueDoesNotRun(t *testing.T) {
 	}()
 	queued(s, 1)
 	cancel()
-	// It is answered while the writer is still busy.
+	// It is answered while the other is still writing.
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -192,4 +192,17 @@ func TestAFullQueueGivesWayToItsContextAndToClose(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
+}
+
+func TestATurnThatComesAfterTheContextEndedIsNotUsed(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	u := &update{ctx: ctx, fn: func(store.Tx) error {
+		t.Error("the function was called")
+		return nil
+	}}
+	u.call()
+	if !errors.Is(u.err, context.Canceled) {
+		t.Error(u.err)
+	}
 }

@@ -15,16 +15,6 @@ const (
 	groupBytes   = 4 << 20
 )
 
-// write is the writer: the only goroutine that changes the file.
-func (s *Store) write() {
-	defer close(s.stopped)
-	for u := range s.queue {
-		if u.take() {
-			s.commit(u)
-		}
-	}
-}
-
 // group is the updates that share a commit.
 type group struct {
 	tx      *bbolt.Tx
@@ -35,33 +25,40 @@ type group struct {
 	bytes   int
 }
 
-// commit runs first and whatever else is queued, in order, writes it all
-// at once and then answers.
-func (s *Store) commit(first *update) {
+// leadWith runs the update of its caller and whatever else is queued, in
+// order, writes it all at once and then answers. The caller holds the
+// lead; leadWith lets go of it.
+func (s *Store) leadWith(own *update) error {
+	defer func() { <-s.lead }()
 	g, err := s.newGroup()
 	if err != nil {
-		first.end <- err
-		return
+		return err
 	}
-	for u := first; u != nil; u = s.another(g) {
-		if err = g.run(u); err != nil {
-			err = s.writeError(err)
+	// Its own comes first: should fn panic, nobody else is on board.
+	returned := false
+	defer func() {
+		if !returned {
+			_ = s.rollback(g)
+		}
+	}()
+	own.tx.bucket = g.bucket
+	own.call()
+	returned = true
+	if own.err == nil {
+		err = g.apply(own)
+	}
+	if err == nil && g.writes == 0 {
+		_ = s.rollback(g) // a failure is the next one's to see
+		return own.err
+	}
+	for err == nil {
+		u := s.another(g)
+		if u == nil {
 			break
 		}
+		err = g.run(u)
 	}
-	if err == nil && g.writes > 0 {
-		err = s.commitTx(g.tx)
-	} else if e := guard(g.tx.Rollback); e != nil {
-		err = s.fail(e)
-	}
-	for _, u := range g.waiting {
-		// Also those whose fn refused: it may have seen writes of the
-		// others, which now never were.
-		if err != nil {
-			u.err = err
-		}
-		u.end <- u.err
-	}
+	return s.finish(g, err)
 }
 
 func (s *Store) newGroup() (*group, error) {
@@ -86,10 +83,7 @@ func (s *Store) newGroup() (*group, error) {
 func (s *Store) another(g *group) *update {
 	for g.updates < groupUpdates && g.bytes < groupBytes {
 		select {
-		case u, open := <-s.queue:
-			if !open {
-				return nil
-			}
+		case u := <-s.queue:
 			if u.take() {
 				return u
 			}
@@ -103,39 +97,65 @@ func (s *Store) another(g *group) *update {
 // run lets u have its turn and takes over its writes. An error is one of
 // the whole group.
 func (g *group) run(u *update) error {
-	g.updates++
 	u.tx.bucket = g.bucket
 	u.turn <- struct{}{}
 	if returned := <-u.ran; !returned {
 		return nil // its caller is gone
 	}
-	if u.err != nil && g.writes == 0 {
-		u.end <- u.err
-		return nil
-	}
 	g.waiting = append(g.waiting, u)
 	if u.err != nil {
 		return nil
 	}
+	return g.apply(u)
+}
+
+// apply makes the writes of u in the transaction.
+func (g *group) apply(u *update) error {
 	return guard(func() error {
 		writes, size, err := u.tx.apply(g.bucket)
+		g.updates++
 		g.writes += writes
 		g.bytes += size
 		return err
 	})
 }
 
-// commitTx makes a transaction durable.
-func (s *Store) commitTx(tx *bbolt.Tx) error {
-	switch err := guard(tx.Commit); {
+// finish commits the group, unless err says that it is spoilt, and tells
+// everybody the outcome.
+func (s *Store) finish(g *group, err error) error {
+	if err != nil {
+		err = errors.Join(s.writeError(err), s.rollback(g))
+	} else {
+		err = s.commit(g)
+	}
+	for _, u := range g.waiting {
+		// Also those whose fn refused: it may have seen writes of the
+		// others, which now never were.
+		if err != nil {
+			u.err = err
+		}
+		u.end <- u.err
+	}
+	return err
+}
+
+func (s *Store) commit(g *group) error {
+	switch err := guard(g.tx.Commit); {
 	case errors.Is(err, store.ErrCorrupt):
-		return s.fail(err) // it still holds the lock of the writer
+		return s.fail(err) // bbolt still holds the lock of its writer
 	case err != nil:
 		return s.writeError(err)
 	}
 	// A failure to see how long the file is now does not undo the
 	// commit; the old size still holds as the shortest it may be.
 	_ = s.remeasure()
+	return nil
+}
+
+func (s *Store) rollback(g *group) error {
+	if err := guard(g.tx.Rollback); err != nil {
+		return s.fail(err)
+	}
 	return nil
 }
 
