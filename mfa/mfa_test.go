@@ -1,0 +1,233 @@
+package mfa_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	otp "github.com/pquerna/otp/totp"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
+	"github.com/caddymfa/caddy-mfa/mfa/mail"
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
+	"github.com/caddymfa/caddy-mfa/mfa/totp"
+)
+
+// fixture is a Service over a store of its own, with a clock that the test
+// sets and a mailbox that it reads.
+type fixture struct {
+	*mfa.Service
+	t     *testing.T
+	store store.Store
+	keys  *seal.Keys
+	mails *mailbox
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+var (
+	alice = mfa.Caller{Issuer: "https://login.example.com", Subject: "alice"}
+	bob   = mfa.Caller{Issuer: "https://login.example.com", Subject: "bob"}
+)
+
+func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	st, err := bolt.Open(filepath.Join(dir, "mfa.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	keys, _, err := mfa.LoadKeys(t.Context(), st, filepath.Join(dir, "mfa.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := totp.New(totp.Config{Issuer: "Acme", Skew: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mails := &mailbox{}
+	link, err := magiclink.New(magiclink.Config{Sender: mails, LinkURL: "https://example.com/mfa/magic-link", Issuer: "Acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, store: st, keys: keys, mails: mails, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	config := mfa.Config{
+		Store: st,
+		Keys:  keys,
+		Kinds: []factor.Kind{app, link, badge{}},
+		Now: func() time.Time {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.now
+		},
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	if f.Service, err = mfa.New(config); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fixture) advance(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
+}
+
+// setup begins a setup that is expected to succeed.
+func (f *fixture) setup(caller mfa.Caller, request mfa.SetupRequest) *mfa.Setup {
+	f.t.Helper()
+	setup, err := f.Setup(f.t.Context(), caller, request)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return setup
+}
+
+// setupApp begins the setup of an authenticator app and returns its
+// secret.
+func (f *fixture) setupApp(caller mfa.Caller) string {
+	f.t.Helper()
+	return f.setup(caller, mfa.SetupRequest{Type: factor.TypeTOTP}).Offer.(totp.Enrolment).Secret
+}
+
+// code is what the app shows for secret now.
+func (f *fixture) code(secret string) factor.Proof {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	code, err := otp.GenerateCode(secret, f.now)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return factor.Proof{Code: code}
+}
+
+// wrongCode is a code that the app shows at no accepted time.
+func (f *fixture) wrongCode(secret string) factor.Proof {
+	f.t.Helper()
+	shown := map[string]bool{}
+	for step := -2; step <= 2; step++ {
+		code, err := otp.GenerateCode(secret, f.now.Add(time.Duration(step)*30*time.Second))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		shown[code] = true
+	}
+	for n := 0; ; n++ {
+		if code := fmt.Sprintf("%06d", n); !shown[code] {
+			return factor.Proof{Code: code}
+		}
+	}
+}
+
+func (f *fixture) confirmApp(caller mfa.Caller, secret string) error {
+	f.t.Helper()
+	return f.VerifySetup(f.t.Context(), caller, factor.TypeTOTP, f.code(secret))
+}
+
+func (f *fixture) status(caller mfa.Caller) mfa.Status {
+	f.t.Helper()
+	status, err := f.Status(f.t.Context(), caller)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return status
+}
+
+// mailbox is a mail.Sender that keeps the mails, or fails.
+type mailbox struct {
+	mu    sync.Mutex
+	mails []mail.Message
+	fails error
+}
+
+func (m *mailbox) Send(_ context.Context, msg mail.Message) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fails != nil {
+		return m.fails
+	}
+	m.mails = append(m.mails, msg)
+	return nil
+}
+
+func (m *mailbox) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails = err
+}
+
+// token is the token in the latest mail.
+func (m *mailbox) token(t *testing.T) string {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.mails) == 0 {
+		t.Fatal("no mail was sent")
+	}
+	_, rest, found := strings.Cut(m.mails[len(m.mails)-1].Text, "#token=")
+	if !found {
+		t.Fatal("the mail holds no link")
+	}
+	return strings.Fields(rest)[0]
+}
+
+// badge stands in for passkeys: a credential is its own name and is right
+// when its challenge is "right".
+type badge struct{}
+
+func (badge) Type() factor.Type { return factor.TypePasskey }
+
+func (badge) Begin(factor.Account, factor.Request, time.Time) (factor.Offer, error) {
+	return factor.Offer{State: json.RawMessage(`{}`), Answer: "badge"}, nil
+}
+
+func (badge) Confirm(_ factor.Account, _ json.RawMessage, proof factor.Proof, _ time.Time) (factor.Credential, error) {
+	if proof.Challenge != "right" {
+		return factor.Credential{}, fmt.Errorf("%w: challenge", factor.ErrWrongProof)
+	}
+	return factor.Credential{Name: "badge", State: proof.Credential}, nil
+}
+
+func (badge) UniqueID(proof factor.Proof) (string, error) {
+	if len(proof.Credential) == 0 {
+		return "", fmt.Errorf("%w: no credential", factor.ErrWrongProof)
+	}
+	return string(proof.Credential), nil
+}
+
+// wantError fails the test unless err wraps want.
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// wantStepUp fails the test unless err asks for a second factor.
+func wantStepUp(t *testing.T, err error) {
+	t.Helper()
+	var stepUp *mfa.StepUpError
+	if !errors.As(err, &stepUp) || stepUp.ACR != mfa.ACRMFA || stepUp.MaxAge != 15*time.Minute {
+		t.Errorf("got %v, want a step-up to a second factor", err)
+	}
+}
