@@ -13,8 +13,8 @@ import (
 	"errors"
 )
 
-// Limits that every engine accepts. A caller that goes beyond them gets
-// ErrTooLarge from Update and nothing is written.
+// Limits that every engine accepts. A call that goes beyond them returns
+// ErrTooLarge and does nothing.
 const (
 	// MaxKey is the length of the longest key, in bytes.
 	MaxKey = 256
@@ -49,20 +49,23 @@ type Store interface {
 	// reads through Tx is still true when its writes take effect. An
 	// engine may have to call fn more than once to get there; fn must
 	// therefore set everything it reports afresh on each call, keep to
-	// tx, and be brief, since others may be waiting behind it. A panic in fn
-	// comes back as a panic to the caller of Update, with nothing written.
+	// tx, never call the Store itself, and be brief, since others may be
+	// waiting behind it. A panic in fn comes back as a panic to the caller
+	// of Update, with nothing written.
 	//
 	// When ctx ends before the write has begun, Update returns ctx's
 	// error and nothing is written. Once the write has begun, an engine that can
 	// still learn its outcome waits for it. ErrUnavailable is returned
 	// when the engine cannot be reached or cannot say whether the write
-	// took effect: a caller must then assume neither.
+	// took effect: a caller must then assume neither. It may also replace
+	// an error of fn, when what fn had read turned out not to be written.
 	Update(ctx context.Context, fn func(tx Tx) error, keys ...string) error
 
 	// List returns the documents whose keys begin with prefix and come
 	// after the key after ("" for the first page), in key order, at most
-	// limit of them (1 to MaxPage). Fewer than limit means the end. Each
-	// page is consistent in itself; the pages together need not be.
+	// limit of them (1 to MaxPage, else ErrTooLarge is returned). Fewer than
+	// limit means the end. Each page is consistent in itself; the pages
+	// together need not be.
 	List(ctx context.Context, prefix, after string, limit int) ([]Document, error)
 
 	// Close releases what the store holds, after the Updates under way.
@@ -105,7 +108,8 @@ var (
 	ErrKeyNotNamed = errors.New("key was not named to the update")
 
 	// ErrTooLarge is returned when a key is empty, not UTF-8 or longer
-	// than MaxKey, or a value is larger than MaxValue.
+	// than MaxKey, a value is larger than MaxValue, or a page is to hold
+	// fewer than one or more than MaxPage documents.
 	ErrTooLarge = errors.New("key or document beyond the store's limits")
 
 	// ErrUnavailable is returned when the engine cannot be reached, or

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // The size of a user with a passkey, an app and backup codes.

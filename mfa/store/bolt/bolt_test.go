@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -51,14 +50,4 @@ func mustHold(t testing.TB, s *Store, key, want string) {
 	if err != nil || string(got) != want {
 		t.Fatalf("document %q is %.40q, %v; want %.40q", key, got, err, want)
 	}
-}
-
-// skip skips what this machine does not let a test arrange, and fails
-// where nothing may be left out.
-func skip(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("MFA_TEST_REQUIRE_ALL") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }

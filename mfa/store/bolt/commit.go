@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // What one commit takes along at most: beyond that, waiting for the

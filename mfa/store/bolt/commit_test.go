@@ -9,8 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // held keeps the lead with one update, whose function has run up

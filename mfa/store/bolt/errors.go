@@ -7,8 +7,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 var (

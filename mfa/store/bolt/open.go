@@ -9,8 +9,9 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // lockWait is how long Open waits for another process to let go, which

@@ -10,8 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 func TestOpenMakesTheFileAndItsDirectoryPrivate(t *testing.T) {

@@ -5,8 +5,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // read returns a copy of the document under key.

@@ -9,9 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // Store is a store.Store in one file. Open makes it.

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // errTxOver is returned by a Tx that is used after its Update.

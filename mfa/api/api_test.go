@@ -1,0 +1,421 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/totp"
+)
+
+// service is an api.Service that answers what the test says and remembers
+// what it was asked.
+type service struct {
+	setup   *mfa.Setup
+	err     error
+	status  mfa.Status
+	caller  mfa.Caller
+	request mfa.SetupRequest
+	proof   factor.Proof
+	token   string
+}
+
+func (s *service) Setup(_ context.Context, caller mfa.Caller, request mfa.SetupRequest) (*mfa.Setup, error) {
+	s.caller, s.request = caller, request
+	return s.setup, s.err
+}
+
+func (s *service) VerifySetup(_ context.Context, caller mfa.Caller, t factor.Type, proof factor.Proof) error {
+	s.caller, s.proof = caller, proof
+	return s.err
+}
+
+func (s *service) ActivateMagicLink(_ context.Context, token string) error {
+	s.token = token
+	return s.err
+}
+
+func (s *service) Status(context.Context, mfa.Caller) (mfa.Status, error) { return s.status, s.err }
+
+func (s *service) Methods(context.Context, mfa.Caller) ([]mfa.Method, error) {
+	return []mfa.Method{{Type: factor.TypeTOTP, Available: true}}, s.err
+}
+
+// verifier takes the token "good" and refuses others as they say.
+type verifier struct{}
+
+func (verifier) Verify(_ context.Context, token string) (bearer.Identity, error) {
+	switch token {
+	case "good":
+		return bearer.Identity{Issuer: "iss", Subject: "alice", IssuedAt: time.Unix(100, 0)}, nil
+	case "keyless":
+		return bearer.Identity{}, fmt.Errorf("%w: connection refused to keys.internal", bearer.ErrKeysUnavailable)
+	default:
+		return bearer.Identity{}, fmt.Errorf(`%w: a "reason"`, bearer.ErrInvalidToken)
+	}
+}
+
+type fixture struct {
+	t       *testing.T
+	service *service
+	routes  *api.Routes
+	handler *api.Handler
+	logs    *observer.ObservedLogs
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	core, logs := observer.New(zap.DebugLevel)
+	f := &fixture{t: t, service: &service{}, logs: logs}
+	var err error
+	f.routes, err = api.NewRoutes("/mfa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.handler, err = api.New(api.Config{
+		Service:    f.service,
+		Verifier:   verifier{},
+		Cookie:     "session",
+		PublicURLs: []string{"https://Example.com:443"},
+		Origins:    []string{"https://app.example.com"},
+		Issuer:     "Acme",
+		Log:        zap.New(core),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// do sends a request; headers are name, value pairs.
+func (f *fixture) do(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	f.t.Helper()
+	r := httptest.NewRequestWithContext(f.t.Context(), method, path, strings.NewReader(body))
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	route, ok := f.routes.Find(r.URL.Path)
+	if !ok {
+		f.t.Fatalf("%s is no route", path)
+	}
+	w := httptest.NewRecorder()
+	f.handler.ServeHTTP(w, r, route)
+	return w
+}
+
+func (f *fixture) post(path, body string, headers ...string) *httptest.ResponseRecorder {
+	f.t.Helper()
+	return f.do("POST", path, body, append([]string{"Authorization", "Bearer good", "Content-Type", "application/json"}, headers...)...)
+}
+
+func wantError(t *testing.T, w *httptest.ResponseRecorder, status int, code, text string) {
+	t.Helper()
+	var answer map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatalf("%v in %q", err, w.Body)
+	}
+	if w.Code != status || answer["success"] != false || answer["code"] != code || text != "" && !strings.Contains(answer["error"].(string), text) || len(answer) != 3 {
+		t.Errorf("got %d %s, want %d code %s text %q", w.Code, w.Body, status, code, text)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+	} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+func TestABodyThatCouldBeReadTwoWaysIsRefused(t *testing.T) {
+	f := newFixture(t)
+	for _, row := range []struct{ name, body, text string }{
+		{"empty", "", "empty"},
+		{"blank", " \n", "empty"},
+		{"truncated", `{"mfaType":`, "not valid JSON"},
+		{"single quotes", `{'mfaType':'GOOGLE_AUTH'}`, "error at byte"},
+		{"trailing comma", `{"mfaType":"GOOGLE_AUTH",}`, "not valid JSON"},
+		{"trailing data", `{"mfaType":"GOOGLE_AUTH"} {}`, "after its JSON object"},
+		{"trailing brace", `{"mfaType":"GOOGLE_AUTH"}}`, "after its JSON object"},
+		{"array", `["GOOGLE_AUTH"]`, "must be a JSON object"},
+		{"null", `null`, "must be a JSON object"},
+		{"text", `"GOOGLE_AUTH"`, "must be a JSON object"},
+		{"twice", `{"mfaType":"GOOGLE_AUTH","mfaType":"PASSKEY"}`, `"mfaType" is in the request body twice`},
+		{"twice, escaped", `{"mfaType":"GOOGLE_AUTH","mfa\u0054ype":"PASSKEY"}`, "twice"},
+		{"twice further in", `{"mfaType":"PASSKEY","deviceInfo":{"name":"a","name":"b"}}`, "twice"},
+		{"twice in an unknown member", `{"mfaType":"PASSKEY","x":[{"y":1,"y":2}]}`, "twice"},
+		{"another case", `{"mfatype":"GOOGLE_AUTH"}`, `"mfatype" must be written "mfaType"`},
+		{"a second spelling", `{"mfaType":"GOOGLE_AUTH","MFATYPE":"PASSKEY"}`, `must be written "mfaType"`},
+		{"number", `{"mfaType":1}`, `"mfaType" must be a string`},
+		{"object", `{"mfaType":{}}`, `"mfaType" must be a string`},
+		{"device as text", `{"mfaType":"PASSKEY","deviceInfo":"phone"}`, `"deviceInfo" must be an object`},
+		{"device's name as number", `{"mfaType":"PASSKEY","deviceInfo":{"name":1}}`, `"deviceInfo.name" must be a string`},
+		{"invalid UTF-8", "{\"mfaType\":\"GOOGLE_AUTH\xff\"}", "UTF-8"},
+		{"long name", `{"` + strings.Repeat("x", 500) + `":1,"` + strings.Repeat("x", 500) + `":1}`, "…"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := f.post("/mfa/setup", row.body)
+			wantError(t, w, 400, "invalid_request", row.text)
+			if len(w.Body.String()) > 300 {
+				t.Errorf("the answer echoes the request: %s", w.Body)
+			}
+		})
+	}
+}
+
+func TestABodyMustBeJSONOfAtMost64KiB(t *testing.T) {
+	f := newFixture(t)
+	f.service.setup = &mfa.Setup{Offer: totp.Enrolment{}}
+	const body = `{"mfaType":"GOOGLE_AUTH"}`
+	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "json", ""} {
+		headers := []string{"Authorization", "Bearer good"}
+		if contentType != "" {
+			headers = append(headers, "Content-Type", contentType)
+		}
+		wantError(t, f.do("POST", "/mfa/setup", body, headers...), 415, "unsupported_media_type", "application/json")
+	}
+	wantError(t, f.post("/mfa/setup", body, "Content-Encoding", "gzip"), 415, "unsupported_media_type", "")
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=UTF-8", `application/json;charset="utf-8"`} {
+		if w := f.do("POST", "/mfa/setup", body, "Authorization", "Bearer good", "Content-Type", contentType); w.Code != 200 {
+			t.Errorf("%s: %d %s", contentType, w.Code, w.Body)
+		}
+	}
+	padding := strings.Repeat(" ", 64<<10-len(body))
+	if w := f.post("/mfa/setup", body+padding); w.Code != 200 {
+		t.Errorf("64 KiB: %d %s", w.Code, w.Body)
+	}
+	wantError(t, f.post("/mfa/setup", body+padding+" "), 413, "request_too_large", "64 KiB")
+}
+
+func TestBearersAreAskedForAsRFC6750Says(t *testing.T) {
+	f := newFixture(t)
+	const bare = `Bearer realm="mfa"`
+	const invalid = `Bearer realm="mfa", error="invalid_token", error_description="a 'reason'"`
+	for _, row := range []struct {
+		name      string
+		headers   []string
+		status    int
+		code      string
+		challenge string
+	}{
+		{"none", nil, 401, "authentication_required", bare},
+		{"another scheme", []string{"Authorization", "Basic Z29vZA=="}, 401, "authentication_required", bare},
+		{"another scheme beside a cookie", []string{"Authorization", "Basic Z29vZA==", "Cookie", "session=good"}, 401, "authentication_required", bare},
+		{"a bad one", []string{"Authorization", "Bearer bad"}, 401, "invalid_token", invalid},
+		{"an empty one", []string{"Authorization", "Bearer"}, 401, "invalid_token", invalid},
+		{"a bad one beside a good cookie", []string{"Authorization", "Bearer bad", "Cookie", "session=good"}, 401, "invalid_token", invalid},
+		{"two", []string{"Authorization", "Bearer good", "Authorization", "Bearer good"}, 400, "invalid_request", ""},
+		{"two cookies", []string{"Cookie", "session=good", "Cookie", "session=good"}, 400, "invalid_request", ""},
+		{"an empty cookie", []string{"Cookie", "session="}, 401, "authentication_required", bare},
+	} {
+		w := f.do("GET", "/mfa/status", "", row.headers...)
+		wantError(t, w, row.status, row.code, "")
+		if got := w.Header().Get("WWW-Authenticate"); got != row.challenge {
+			t.Errorf("%s: challenge %q, want %q", row.name, got, row.challenge)
+		}
+	}
+	w := f.do("GET", "/mfa/status", "", "Authorization", "Bearer keyless")
+	wantError(t, w, 503, "unavailable", "")
+	if strings.Contains(w.Body.String(), "internal") || w.Header().Get("Retry-After") == "" {
+		t.Errorf("keys unavailable: %s, Retry-After %q", w.Body, w.Header().Get("Retry-After"))
+	}
+	if w := f.do("GET", "/mfa/status", "", "Authorization", "bEaReR good"); w.Code != 200 {
+		t.Errorf("scheme in another case: %d", w.Code)
+	}
+}
+
+func TestABearerFromACookieNeedsATrustedOriginToChangeAnything(t *testing.T) {
+	f := newFixture(t)
+	f.service.setup = &mfa.Setup{Offer: totp.Enrolment{}}
+	post := func(origins ...string) *httptest.ResponseRecorder {
+		headers := []string{"Cookie", "session=good", "Content-Type", "application/json"}
+		for _, origin := range origins {
+			headers = append(headers, "Origin", origin)
+		}
+		return f.do("POST", "/mfa/setup", `{"mfaType":"GOOGLE_AUTH"}`, headers...)
+	}
+	for _, origin := range []string{"https://example.com", "https://app.example.com"} {
+		if w := post(origin); w.Code != 200 {
+			t.Errorf("%s: %d %s", origin, w.Code, w.Body)
+		}
+	}
+	for _, origin := range []string{"https://evil.example", "http://example.com", "https://example.com.evil.example", "null", ""} {
+		wantError(t, post(origin), 403, "origin_not_allowed", "")
+	}
+	wantError(t, post(), 403, "origin_not_allowed", "")
+	wantError(t, post("https://example.com", "https://evil.example"), 403, "origin_not_allowed", "")
+	if w := f.do("GET", "/mfa/status", "", "Cookie", "session=good"); w.Code != 200 {
+		t.Errorf("reading without an origin: %d", w.Code)
+	}
+}
+
+func TestListedOriginsMayReadAnswersAndAskFirst(t *testing.T) {
+	f := newFixture(t)
+	w := f.do("OPTIONS", "/mfa/setup", "", "Origin", "https://app.example.com", "Access-Control-Request-Method", "POST")
+	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+		w.Header().Get("Access-Control-Allow-Methods") != "POST" || w.Header().Get("Vary") != "Origin" {
+		t.Errorf("preflight: %d %v", w.Code, w.Header())
+	}
+	w = f.do("GET", "/mfa/status", "", "Origin", "https://app.example.com")
+	if w.Code != 401 || !strings.Contains(w.Header().Get("Access-Control-Expose-Headers"), "WWW-Authenticate") {
+		t.Errorf("refusal: %d %v", w.Code, w.Header())
+	}
+	w = f.do("OPTIONS", "/mfa/setup", "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
+	if w.Code != 405 || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("preflight of a stranger: %d %v", w.Code, w.Header())
+	}
+}
+
+func TestErrorsOfTheServiceBecomeTheDocumentedAnswers(t *testing.T) {
+	const (
+		setup    = "/mfa/setup"
+		verify   = "/mfa/verify-setup"
+		complete = "/mfa/passkey/complete-registration"
+		activate = "/mfa/magic-link/activate"
+	)
+	bodies := map[string]string{
+		setup:    `{"mfaType":"GOOGLE_AUTH"}`,
+		verify:   `{"mfaType":"GOOGLE_AUTH","code":"123456"}`,
+		complete: `{"credential":{}}`,
+		activate: `{"token":"a.b"}`,
+	}
+	down := fmt.Errorf("%w: dial tcp 10.0.0.1", store.ErrUnavailable)
+	for _, row := range []struct {
+		path   string
+		err    error
+		status int
+		code   string
+		text   string
+	}{
+		{setup, mfa.ErrUnknownType, 400, "invalid_mfa_type", "Invalid MFA type specified"},
+		{setup, mfa.ErrTypeUnavailable, 400, "mfa_type_unavailable", "Invalid MFA type specified"},
+		{setup, fmt.Errorf("%w: email is missing", mfa.ErrBadRequest), 400, "invalid_request", "email is missing"},
+		{setup, fmt.Errorf("%w: 10.0.0.1 says no", mfa.ErrMailNotSent), 500, "mail_not_sent", "Failed to setup MFA"},
+		{setup, errors.New("some secret cause"), 500, "internal_error", "Failed to setup MFA"},
+		{setup, down, 503, "unavailable", ""},
+		{verify, mfa.ErrUnknownType, 400, "invalid_mfa_type", "Invalid MFA type specified"},
+		{verify, mfa.ErrWrongProof, 400, "setup_verification_failed", "MFA setup verification failed"},
+		{verify, mfa.ErrNoPendingSetup, 400, "no_pending_setup", "MFA setup verification failed"},
+		{verify, errors.New("some secret cause"), 500, "internal_error", "Internal server error"},
+		{verify, down, 503, "unavailable", ""},
+		{complete, mfa.ErrWrongProof, 400, "setup_verification_failed", "Passkey registration failed"},
+		{complete, mfa.ErrCredentialTaken, 400, "credential_taken", "Passkey registration failed"},
+		{complete, mfa.ErrTooManyCredentials, 400, "too_many_credentials", "Passkey registration failed"},
+		{activate, mfa.ErrWrongProof, 400, "invalid_magic_link", "Invalid or expired token"},
+		{activate, mfa.ErrNoPendingSetup, 400, "invalid_magic_link", "Invalid or expired token"},
+		{activate, mfa.ErrTypeUnavailable, 400, "invalid_magic_link", "Invalid or expired token"},
+		{activate, down, 503, "unavailable", ""},
+	} {
+		f := newFixture(t)
+		f.service.err = row.err
+		w := f.post(row.path, bodies[row.path])
+		wantError(t, w, row.status, row.code, row.text)
+		if strings.Contains(w.Body.String(), "10.0.0.1") || strings.Contains(w.Body.String(), "secret cause") {
+			t.Errorf("the cause is shown: %s", w.Body)
+		}
+		if logged := f.logs.Len() > 0; logged != (row.status >= 500) {
+			t.Errorf("%v: logged %v", row.err, f.logs.All())
+		}
+	}
+}
+
+func TestAStepUpIsAskedForAsRFC9470Says(t *testing.T) {
+	f := newFixture(t)
+	f.service.err = &mfa.StepUpError{ACR: mfa.ACRMFA, MaxAge: 15 * time.Minute}
+	w := f.post("/mfa/setup", `{"mfaType":"GOOGLE_AUTH"}`)
+	wantError(t, w, 401, "insufficient_user_authentication", "")
+	want := `Bearer realm="mfa", error="insufficient_user_authentication", error_description="A recent second factor is required", acr_values="mfa", max_age="900"`
+	if got := w.Header().Get("WWW-Authenticate"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	f.service.err = &mfa.StepUpError{MaxAge: 5 * time.Minute}
+	w = f.post("/mfa/setup", `{"mfaType":"GOOGLE_AUTH"}`)
+	if got := w.Header().Get("WWW-Authenticate"); !strings.Contains(got, `max_age="300"`) || strings.Contains(got, "acr_values") {
+		t.Errorf("for a sign-in: %s", got)
+	}
+}
+
+func TestALimitSaysWhenToTryAgain(t *testing.T) {
+	f := newFixture(t)
+	f.service.err = &mfa.RateLimitError{RetryAfter: 90*time.Second + time.Millisecond}
+	w := f.post("/mfa/setup", `{"mfaType":"MAGIC_LINK","email":"a@example.com"}`)
+	wantError(t, w, 429, "rate_limited", "2 minutes")
+	if got := w.Header().Get("Retry-After"); got != "91" {
+		t.Errorf("Retry-After %q", got)
+	}
+}
+
+func TestASetupPassesOnWhatTheClientSaidAndAnswersTheTable(t *testing.T) {
+	f := newFixture(t)
+	f.service.setup = &mfa.Setup{
+		Offer:       totp.Enrolment{Secret: "S", URL: "otpauth://x", QRCode: "data:image/png;base64,"},
+		BackupCodes: []string{"A"},
+		ExpiresAt:   time.Unix(1000, 0).UTC(),
+	}
+	w := f.post("/mfa/setup", `{"mfaType":"GOOGLE_AUTH","email":"a@example.com","unknown":[1],
+		"deviceInfo":{"name":"n","type":"t","userAgent":"u","deviceType":"d","os":"o","browser":"b"}}`)
+	want := `{"success":true,"data":{"secret":"S","qrCode":"data:image/png;base64,","backupCodes":["A"],"otpauthUrl":"otpauth://x","expiresAt":"1970-01-01T00:16:40Z"}}` + "\n"
+	if w.Code != 200 || w.Body.String() != want {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if f.service.caller != (mfa.Caller{Issuer: "iss", Subject: "alice", AuthTime: time.Unix(100, 0)}) {
+		t.Errorf("caller %+v", f.service.caller)
+	}
+	wantRequest := mfa.SetupRequest{
+		Type: factor.TypeTOTP, Email: "a@example.com",
+		Device: factor.Device{Name: "n", Type: "t", UserAgent: "u", DeviceType: "d", OS: "o", Browser: "b"},
+	}
+	if f.service.request != wantRequest {
+		t.Errorf("request %+v", f.service.request)
+	}
+	f.service.setup = &mfa.Setup{Offer: magiclink.Enrolment{Email: "a@example.com"}, ExpiresAt: time.Unix(1000, 0).UTC()}
+	w = f.post("/mfa/setup", `{"mfaType":"MAGIC_LINK","email":"a@example.com"}`)
+	want = `{"success":true,"data":{"email":"a@example.com","verificationRequired":true,"expiresAt":"1970-01-01T00:16:40Z"}}` + "\n"
+	if w.Body.String() != want {
+		t.Errorf("got %s", w.Body)
+	}
+}
+
+func TestAConfirmationWithoutItsProofSaysWhatIsMissing(t *testing.T) {
+	f := newFixture(t)
+	f.service.err = errors.New("must not be asked")
+	for body, member := range map[string]string{
+		`{"mfaType":"GOOGLE_AUTH","token":"x"}`:       `"code"`,
+		`{"mfaType":"GOOGLE_AUTH","code":null}`:       `"code"`,
+		`{"mfaType":"MAGIC_LINK","code":"x"}`:         `"token"`,
+		`{"mfaType":"PASSKEY","credential":null}`:     `"credential"`,
+		`{"mfaType":"GOOGLE_AUTH","credential":"{}"}`: `"code"`,
+	} {
+		wantError(t, f.post("/mfa/verify-setup", body), 400, "invalid_request", member)
+	}
+	wantError(t, f.post("/mfa/passkey/complete-registration", `{}`), 400, "invalid_request", `"credential"`)
+	wantError(t, f.post("/mfa/magic-link/activate", `{}`), 400, "invalid_request", `"token"`)
+}
+
+func TestStatusIsWholeAlsoForWhoHasNothing(t *testing.T) {
+	f := newFixture(t)
+	w := f.do("GET", "/mfa/status", "", "Authorization", "Bearer good")
+	want := `{"success":true,"data":{"isEnabled":false,"isRequired":false,"isEnforced":false,"enabledMethods":[],"primaryMethod":null,"sessionVerified":false,"backupCodesRemaining":0}}` + "\n"
+	if w.Body.String() != want {
+		t.Errorf("got %s", w.Body)
+	}
+	f.service.status = mfa.Status{Methods: []factor.Type{factor.TypePasskey}, Primary: factor.TypePasskey, BackupCodes: 9}
+	w = f.do("GET", "/mfa/status", "", "Authorization", "Bearer good")
+	want = `{"success":true,"data":{"isEnabled":true,"isRequired":false,"isEnforced":false,"enabledMethods":["PASSKEY"],"primaryMethod":"PASSKEY","sessionVerified":false,"backupCodesRemaining":9}}` + "\n"
+	if w.Body.String() != want {
+		t.Errorf("got %s", w.Body)
+	}
+}
