@@ -104,6 +104,11 @@ func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+func (b *browser) open(url string) {
+	b.t.Helper()
+	b.run(chromedp.Navigate(url))
+}
+
 // eval returns what a JavaScript expression, or the promise it is, turns
 // into as a string.
 func (b *browser) eval(expression string) string {
