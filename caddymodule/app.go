@@ -89,8 +89,8 @@ type App struct {
 	kinds    []factor.Kind
 	routes   *api.Routes
 
-	handler *api.Handler // set before ready is closed
-	ready   chan struct{}
+	handler *api.Handler  // nil where Start failed
+	started chan struct{} // closed when Start is done and handler is settled
 
 	release func() // releases what Start acquired; nil when there is nothing
 }
@@ -108,7 +108,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.log = ctx.Logger()
-	a.ready = make(chan struct{})
+	a.started = make(chan struct{})
 	if err := a.expandPlaceholders(); err != nil {
 		return err
 	}
@@ -156,6 +156,7 @@ func devIssuerFile(keyFile string) string {
 
 // Start opens the store and begins to serve requests, which wait for it.
 func (a *App) Start() (err error) {
+	defer close(a.started)
 	if a.Bearer.Dev {
 		if err := a.startDevIssuer(); err != nil {
 			return err
@@ -187,7 +188,7 @@ func (a *App) Start() (err error) {
 	if err != nil {
 		return fmt.Errorf("making service: %w", err)
 	}
-	a.handler, err = api.New(api.Config{
+	handler, err := api.New(api.Config{
 		Service:    service,
 		Verifier:   a.verifier,
 		Cookie:     a.Bearer.Cookie,
@@ -199,7 +200,7 @@ func (a *App) Start() (err error) {
 	if err != nil {
 		return fmt.Errorf("making API: %w", err)
 	}
-	close(a.ready)
+	a.handler = handler
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background sync.WaitGroup

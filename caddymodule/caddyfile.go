@@ -5,6 +5,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
 )
 
 func init() {
@@ -19,8 +21,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		return nil, d.Err("the global option mfa is given twice: keep one block")
 	}
-	if d.NextArg() {
-		return nil, d.ArgErr()
+	if err := noValue(d); err != nil {
+		return nil, err
 	}
 	app := new(App)
 	if err := app.parse(d); err != nil {
@@ -34,7 +36,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next() // mfa
 	if h.NextArg() {
-		return nil, h.ArgErr()
+		return nil, h.Errf("the directive mfa takes no value, not %q: its options stand in the global option mfa", h.Val())
 	}
 	if h.NextBlock(h.Nesting()) {
 		return nil, h.Errf("the directive mfa takes no options here: move %q into the global option mfa", h.Val())
@@ -80,7 +82,7 @@ func (a *App) parse(d *caddyfile.Dispenser) error {
 			a.TOTP = new(TOTP)
 			return a.TOTP.parse(d)
 		},
-		"backup_codes":            number(&a.BackupCodes),
+		"backup_codes":            number(&a.BackupCodes, mfa.MinBackupCodes),
 		"cors_origins":            texts(&a.CORSOrigins),
 		"enrollment_max_auth_age": duration(&a.EnrollmentMaxAuthAge),
 		"prefix":                  text(&a.Prefix),
@@ -94,12 +96,11 @@ func (a *App) parse(d *caddyfile.Dispenser) error {
 // whose options its own module knows.
 func (a *App) parseStore(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return d.Errf("store: name the engine: this build has %s", builtInStores())
+		return d.WrapErr(checkEngine(""))
 	}
 	engine := d.Val()
-	if !builtIn("mfa.stores." + engine) {
-		return d.Errf("store: this build has no engine %q, only %s; build others in with xcaddy, for instance "+
-			"--with github.com/caddymfa/caddy-mfa/caddymodule/postgres", engine, builtInStores())
+	if err := checkEngine(engine); err != nil {
+		return d.WrapErr(err)
 	}
 	module, err := caddyfile.UnmarshalModule(d, "mfa.stores."+engine)
 	if err != nil {
@@ -172,8 +173,8 @@ func (b *Bearer) parseClaim(d *caddyfile.Dispenser) error {
 //		addresses any | claim
 //	}
 func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := noValue(d); err != nil {
+		return err
 	}
 	return parseBlock(d, "magic_link", map[string]option{
 		"from": text(&m.From),
@@ -189,7 +190,7 @@ func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
 			})
 		},
 		"directory": text(&m.Directory),
-		"expiry":    duration(&m.Expiry),
+		"expiry":    positiveDuration(&m.Expiry),
 		"addresses": text(&m.Addresses),
 	})
 }
@@ -202,8 +203,8 @@ func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
 //		user_verification required | preferred | discouraged
 //	}
 func (p *Passkey) parse(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := noValue(d); err != nil {
+		return err
 	}
 	return parseBlock(d, "passkey", map[string]option{
 		"rp_id":             text(&p.RPID),
@@ -218,13 +219,13 @@ func (p *Passkey) parse(d *caddyfile.Dispenser) error {
 //		skew <steps>
 //	}
 func (t *TOTP) parse(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := noValue(d); err != nil {
+		return err
 	}
 	return parseBlock(d, "totp", map[string]option{
 		"skew": func(d *caddyfile.Dispenser) error {
 			var steps int
-			if err := number(&steps)(d); err != nil {
+			if err := number(&steps, 0)(d); err != nil {
 				return err
 			}
 			unsigned := uint(steps)

@@ -114,10 +114,10 @@ func checkOrigin(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// publicHost is the host of the first public URL.
+// publicHost is the host of the first public URL, in lower case.
 func (a *App) publicHost() string {
 	u, _ := url.Parse(a.PublicURLs[0]) // checked before
-	return u.Hostname()
+	return strings.ToLower(u.Hostname())
 }
 
 func loopback(host string) bool {
@@ -205,6 +205,9 @@ func (a *App) passkey() (*passkey.Kind, error) {
 			if u, err := url.Parse(raw); err == nil && within(u.Hostname(), p.RPID) {
 				p.Origins = append(p.Origins, raw)
 			}
+		}
+		if len(p.Origins) == 0 {
+			p.Origins = a.PublicURLs // for the error to name
 		}
 	}
 	kind, err := passkey.New(passkey.Config{

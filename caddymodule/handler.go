@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,33 +52,55 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
-	if !h.app.waitReady(r) {
+	handler := h.app.await(r.Context())
+	if handler == nil {
 		api.Unavailable(w)
 		return nil
 	}
-	h.app.handler.ServeHTTP(w, r, route)
+	handler.ServeHTTP(w, r, route)
 	return nil
 }
 
-// readyTimeout is how long a request waits for the store. Caddy starts
-// apps in no particular order, so some come before it is open.
-const readyTimeout = 3 * time.Second
+// startTimeout is how long a request waits for the app to start. Caddy
+// starts apps in no particular order, so some requests come before.
+const startTimeout = 3 * time.Second
 
-func (a *App) waitReady(r *http.Request) bool {
+// await returns what serves the routes, once the app has started, or nil.
+//
+// Where the app does not start, Caddy refuses the configuration and goes
+// on with the one before, but the sockets of the refused one may have
+// taken requests by then: these are served as they would have been without
+// the attempt.
+func (a *App) await(ctx context.Context) *api.Handler {
 	select {
-	case <-a.ready:
-		return true
+	case <-a.started:
+		if a.handler != nil {
+			return a.handler
+		}
 	default:
+		timeout := time.NewTimer(startTimeout)
+		defer timeout.Stop()
+		select {
+		case <-a.started:
+			if a.handler != nil {
+				return a.handler
+			}
+		case <-timeout.C:
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	timeout := time.NewTimer(readyTimeout)
-	defer timeout.Stop()
+	current, err := caddy.ActiveContext().AppIfConfigured("mfa")
+	if err != nil {
+		return nil
+	}
+	before := current.(*App)
 	select {
-	case <-a.ready:
-		return true
-	case <-r.Context().Done():
-	case <-timeout.C:
+	case <-before.started:
+		return before.handler
+	default:
+		return nil
 	}
-	return false
 }
 
 // Interface guards

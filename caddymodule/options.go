@@ -37,6 +37,16 @@ func parseBlock(d *caddyfile.Dispenser, block string, options map[string]option,
 	return nil
 }
 
+// noValue makes sure that nothing but a block follows the name of an
+// option.
+func noValue(d *caddyfile.Dispenser) error {
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("%s: takes no value, only a block, not %q", name, d.Val())
+	}
+	return nil
+}
+
 // text reads exactly one argument, which must not be empty.
 func text(into *string) option {
 	return func(d *caddyfile.Dispenser) error {
@@ -77,8 +87,9 @@ func flag(into *bool) option {
 	}
 }
 
-// number reads a whole number that is not negative.
-func number(into *int) option {
+// number reads a whole number that is not below least. Where 0 would be
+// taken for an option that is not given, least is 1.
+func number(into *int, least int) option {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		var value string
@@ -86,8 +97,8 @@ func number(into *int) option {
 			return err
 		}
 		n, err := strconv.Atoi(value)
-		if err != nil || n < 0 {
-			return d.Errf("%s: %q is no whole number from 0 up", name, value)
+		if err != nil || n < least {
+			return d.Errf("%s: %q is no whole number from %d up", name, value, least)
 		}
 		*into = n
 		return nil
@@ -107,6 +118,20 @@ func duration(into *caddy.Duration) option {
 			return d.Errf("%s: %q is no duration such as 90s, 15m or 1d", name, value)
 		}
 		*into = caddy.Duration(parsed)
+		return nil
+	}
+}
+
+// positiveDuration is duration for an option that cannot be 0.
+func positiveDuration(into *caddy.Duration) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if err := duration(into)(d); err != nil {
+			return err
+		}
+		if *into == 0 {
+			return d.Errf("%s: must be longer than 0, or left out for the default", name)
+		}
 		return nil
 	}
 }

@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -43,6 +45,12 @@ func (a *App) expandPlaceholders() error {
 		for i := range b.Audience {
 			texts[fmt.Sprintf("bearer: audience %d", i+1)] = &b.Audience[i]
 		}
+		for field, claim := range b.Claims {
+			if err := expand("bearer: claim "+field, &claim); err != nil {
+				return err
+			}
+			b.Claims[field] = claim
+		}
 	}
 	if m := a.MagicLink; m != nil {
 		texts["magic_link: from"] = &m.From
@@ -59,8 +67,8 @@ func (a *App) expandPlaceholders() error {
 			texts[fmt.Sprintf("passkey: origins %d", i+1)] = &p.Origins[i]
 		}
 	}
-	for option, value := range texts {
-		if err := expand(option, value); err != nil {
+	for _, option := range slices.Sorted(maps.Keys(texts)) {
+		if err := expand(option, texts[option]); err != nil {
 			return err
 		}
 	}

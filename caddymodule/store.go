@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,12 +62,17 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 		a.engine = bolt
 		return nil
 	}
+	var chosen struct {
+		Engine string `json:"engine"`
+	}
+	if err := json.Unmarshal(a.StoreRaw, &chosen); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := checkEngine(chosen.Engine); err != nil {
+		return err
+	}
 	module, err := ctx.LoadModule(a, "StoreRaw")
 	if err != nil {
-		if strings.Contains(err.Error(), "module not registered") {
-			return fmt.Errorf("store: %w: this build has %s; build others in with xcaddy, for instance --with "+
-				"github.com/caddymfa/caddy-mfa/caddymodule/postgres", err, builtInStores())
-		}
 		return fmt.Errorf("store: %w", err)
 	}
 	engine, ok := module.(Store)
@@ -74,6 +80,18 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 		return errors.New("store: the module is no store")
 	}
 	a.engine = engine
+	return nil
+}
+
+// checkEngine makes sure that this program has the store engine.
+func checkEngine(engine string) error {
+	if engine == "" {
+		return fmt.Errorf("store: name the engine: this build has %s", builtInStores())
+	}
+	if !builtIn("mfa.stores." + engine) {
+		return fmt.Errorf("store: this build has no engine %q, only %s; build others in with xcaddy, for instance "+
+			"--with github.com/caddymfa/caddy-mfa/caddymodule/postgres", engine, builtInStores())
+	}
 	return nil
 }
 

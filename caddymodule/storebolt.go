@@ -65,8 +65,8 @@ func (s *BoltStore) Open(context.Context) (store.Store, error) {
 //	}
 func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := noValue(d); err != nil {
+		return err
 	}
 	return parseBlock(d, "store bolt", map[string]option{
 		"path": text(&s.Path),

@@ -1,0 +1,333 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// hmacSecret is the key of tokens in configurations that need no files.
+const hmacSecret = "0123456789abcdef0123456789abcdef"
+
+// goodOptions make a configuration complete.
+const goodOptions = `
+	bearer {
+		hmac_secret ` + hmacSecret + `
+	}
+	public_url https://example.com
+`
+
+// without takes the option that begins with prefix out of goodOptions.
+func without(name string) string {
+	switch name {
+	case "bearer":
+		return "public_url https://example.com\n"
+	case "public_url":
+		return "bearer {\nhmac_secret " + hmacSecret + "\n}\n"
+	}
+	panic("no such option: " + name)
+}
+
+// configuration is a whole Caddyfile with a global option mfa of options, and
+// sites. It runs beside others, logs nothing and keeps out of the home
+// folder.
+func configuration(t *testing.T, options, sites string) string {
+	t.Helper()
+	return fmt.Sprintf(`
+{
+	admin off
+	persist_config off
+	storage file_system %q
+	log {
+		output discard
+	}
+	mfa {
+		%s
+	}
+}
+%s
+`, t.TempDir(), options, sites)
+}
+
+const oneSite = "http://127.0.0.1:0 {\n\tmfa\n}\n"
+
+// validate adapts a Caddyfile and checks it as `caddy validate` does.
+func validate(caddyfile string) error {
+	adapted, _, err := adapt(caddyfile)
+	if err != nil {
+		return err
+	}
+	return validateJSON(adapted)
+}
+
+func validateJSON(adapted []byte) error {
+	var config caddy.Config
+	if err := caddy.StrictUnmarshalJSON(adapted, &config); err != nil {
+		return err
+	}
+	return caddy.Validate(&config)
+}
+
+// files lists what is in the working folder.
+func files(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if path != "." {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func wantNoFiles(t *testing.T) {
+	t.Helper()
+	if made := files(t); len(made) != 0 {
+		t.Errorf("checking the configuration made %q", made)
+	}
+}
+
+func TestAGoodConfigurationIsAcceptedWithoutMakingAFile(t *testing.T) {
+	for name, options := range map[string]string{
+		"required options alone":      goodOptions,
+		"dev issuer":                  "bearer dev\npublic_url http://localhost:8080",
+		"dev issuer in a block":       "bearer {\ndev\n}\npublic_url http://localhost:8080",
+		"store without options":       goodOptions + "store bolt",
+		"store elsewhere":             goodOptions + "store bolt {\npath state/mfa.db\n}\nkey_file keys/mfa.key",
+		"keys that nobody has yet":    "bearer {\njwks_url https://id.invalid/jwks.json\n}\n" + without("bearer"),
+		"issuer that nobody has yet":  "bearer {\noidc https://id.invalid\n}\n" + without("bearer"),
+		"mails to a folder to be":     goodOptions + "magic_link {\nfrom a@example.com\ndirectory outbox\n}",
+		"mail server out of reach":    goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.invalid:587\n}",
+		"several public URLs":         without("public_url") + "public_url https://example.com https://www.example.com",
+		"public URL with a slash":     without("public_url") + "public_url https://example.com/",
+		"public URL that has no name": without("public_url") + "public_url http://127.0.0.1:8080",
+		"one backup code":             goodOptions + "backup_codes 1",
+		"fifty backup codes":          goodOptions + "backup_codes 50",
+		"no tolerance":                goodOptions + "totp {\nskew 0\n}",
+		"most tolerance":              goodOptions + "totp {\nskew 10\n}",
+		"any age of the sign-in":      goodOptions + "enrollment_max_auth_age 0",
+		"deep prefix":                 goodOptions + "prefix /api/v1/mfa",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if err := validate(configuration(t, options, oneSite)); err != nil {
+				t.Error(err)
+			}
+			wantNoFiles(t)
+		})
+	}
+}
+
+func TestTheFullGoldenConfigurationIsAccepted(t *testing.T) {
+	t.Setenv("SMTP_PASSWORD", "secret")
+	content, err := os.ReadFile("testdata/adapt/full.caddyfiletest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	full, _, _ := strings.Cut(string(content), divider)
+	if err := validate("{\n\tadmin off\n\tstorage file_system " + t.TempDir() + "\n\tlog {\n\t\toutput discard\n\t}\n" + strings.TrimPrefix(full, "{\n")); err != nil {
+		t.Error(err)
+	}
+	wantNoFiles(t)
+}
+
+func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
+	t.Setenv("MFA_TEST_EMPTY", "")
+	for _, row := range []struct {
+		name    string
+		options string
+		want    []string
+	}{
+		// The shape of the block.
+		{"unknown option", goodOptions + "lockdown 5", []string{`unknown option "lockdown"`, "it takes", "backup_codes"}},
+		{"unknown option of bearer", "bearer {\njwks https://id.example.com\n}\n" + without("bearer"), []string{`unknown option "jwks" in bearer`, "jwks_url"}},
+		{"unknown option of the store", goodOptions + "store bolt {\nfile x\n}", []string{`unknown option "file" in store bolt`, "path"}},
+		{"unknown option of magic_link", goodOptions + "magic_link {\nsender x\n}", []string{`unknown option "sender" in magic_link`, "from"}},
+		{"unknown option of smtp", goodOptions + "magic_link {\nsmtp a:25 {\nuser x\n}\n}", []string{`unknown option "user" in smtp`, "username"}},
+		{"unknown option of passkey", goodOptions + "passkey {\nrpid x\n}", []string{`unknown option "rpid" in passkey`, "rp_id"}},
+		{"unknown option of totp", goodOptions + "totp {\ndigits 8\n}", []string{`unknown option "digits" in totp`, "skew"}},
+		{"duplicate option", goodOptions + "issuer a\nissuer b", []string{`"issuer" is given twice in mfa`, "keep one"}},
+		{"duplicate block", goodOptions + "bearer dev", []string{`"bearer" is given twice`, "keep one"}},
+		{"duplicate option in a block", "bearer {\ncookie a\ncookie b\n}\n" + without("bearer"), []string{`"cookie" is given twice in bearer`, "keep one"}},
+		{"missing value", goodOptions + "issuer", []string{"issuer: takes one value, not 0"}},
+		{"empty value", goodOptions + `issuer ""`, []string{"issuer: the value is empty"}},
+		{"unquoted value", goodOptions + "issuer Acme Corporation", []string{"issuer: takes one value, not 2", "quote"}},
+		{"missing values", goodOptions + "cors_origins", []string{"cors_origins: takes one value or more"}},
+		{"value before a block", goodOptions + "passkey example.com", []string{"passkey: takes no value, only a block", "example.com"}},
+
+		// The bearer.
+		{"no bearer", without("bearer"), []string{"bearer: missing", "jwks_url"}},
+		{"no key source", "bearer {\nissuer x\n}\n" + without("bearer"), []string{"bearer: needs exactly one of jwks_url, jwks_file", "found: none"}},
+		{"bearer without a block", "bearer\n" + without("bearer"), []string{"bearer: needs exactly one of jwks_url", "found: none"}},
+		{"two key sources", "bearer {\nhmac_secret " + hmacSecret + "\njwks_file x\n}\n" + without("bearer"), []string{"bearer: needs exactly one of", "found: jwks_file, hmac_secret"}},
+		{"dev beside real keys", "bearer dev {\nhmac_secret " + hmacSecret + "\n}\n" + without("bearer"), []string{"bearer: needs exactly one of", "found: hmac_secret, dev"}},
+		{"dev twice", "bearer dev dev\n" + without("bearer"), []string{"bearer", "in a block"}},
+		{"value of dev", "bearer {\ndev yes\n}\n" + without("bearer"), []string{"dev: takes no value"}},
+		{"unknown short form", "bearer oidc\n" + without("bearer"), []string{"bearer", "in a block", "bearer dev"}},
+		{"short secret", "bearer {\nhmac_secret too-short\n}\n" + without("bearer"), []string{"bearer: hmac_secret", "at least 32"}},
+		{"missing key file", "bearer {\npublic_key missing.pem\n}\n" + without("bearer"), []string{"bearer: public_key", "missing.pem", "no such file"}},
+		{"missing JWK set", "bearer {\njwks_file missing.json\n}\n" + without("bearer"), []string{"bearer: jwks_file", "missing.json", "no such file"}},
+		{"JWK set at no URL", "bearer {\njwks_url id.example.com\n}\n" + without("bearer"), []string{"bearer: jwks_url", "https://"}},
+		{"issuer at no URL", "bearer {\noidc id.example.com\n}\n" + without("bearer"), []string{"bearer: oidc", "https://"}},
+		{"issuer that contradicts", "bearer {\noidc https://id.example.com\nissuer https://other.example.com\n}\n" + without("bearer"), []string{"bearer: issuer", "contradicts"}},
+		{"bad duration", "bearer {\nhmac_secret " + hmacSecret + "\nclock_skew fast\n}\n" + without("bearer"), []string{`clock_skew: "fast" is no duration such as 90s`}},
+		{"negative duration", "bearer {\nhmac_secret " + hmacSecret + "\nclock_skew -5s\n}\n" + without("bearer"), []string{`clock_skew: "-5s" is no duration such as 90s`}},
+		{"duration out of range", "bearer {\nhmac_secret " + hmacSecret + "\nclock_skew 1h\n}\n" + without("bearer"), []string{"bearer: clock skew 1h0m0s is out of range", "10m"}},
+		{"unknown claim field", "bearer {\nhmac_secret " + hmacSecret + "\nclaim name x\n}\n" + without("bearer"), []string{"bearer: claim name: unknown", "subject, email, organization, roles"}},
+		{"duplicate claim field", "bearer {\nhmac_secret " + hmacSecret + "\nclaim email x\nclaim email y\n}\n" + without("bearer"), []string{"claim: email is given twice"}},
+		{"claim without its source", "bearer {\nhmac_secret " + hmacSecret + "\nclaim email\n}\n" + without("bearer"), []string{"claim: ", "for instance claim subject userId"}},
+		{"empty claim", "bearer {\nhmac_secret " + hmacSecret + "\nclaim email \"\"\n}\n" + without("bearer"), []string{"bearer: claim email", "empty"}},
+
+		// The store and what it is sealed with.
+		{"unknown store", goodOptions + "store redis", []string{`store: this build has no engine "redis"`, "bolt", "xcaddy"}},
+		{"store without its engine", goodOptions + "store", []string{"store: name the engine", "bolt"}},
+		{"value of the store", goodOptions + "store bolt x.db", []string{"bolt: takes no value", "x.db"}},
+
+		// The addresses.
+		{"no public URL", without("public_url"), []string{"public_url: missing", "https://example.com"}},
+		{"public URL with a path", without("public_url") + "public_url https://example.com/app", []string{"public_url", `"https://example.com/app" is not of the form https://example.com`}},
+		{"public URL with a query", without("public_url") + "public_url https://example.com?a=b", []string{"public_url", "is not of the form"}},
+		{"public URL with a fragment", without("public_url") + "public_url https://example.com#a", []string{"public_url", "is not of the form"}},
+		{"public URL with a password", without("public_url") + "public_url https://a:b@example.com", []string{"public_url", "is not of the form"}},
+		{"public URL without a scheme", without("public_url") + "public_url example.com", []string{"public_url", "is not of the form"}},
+		{"public URL of another scheme", without("public_url") + "public_url ftp://example.com", []string{"public_url", "is not of the form"}},
+		{"second public URL", without("public_url") + "public_url https://example.com www.example.com", []string{"public_url", `"www.example.com" is not of the form`}},
+		{"origin with a path", goodOptions + "cors_origins https://app.example.com/app", []string{"cors_origins", "is not of the form"}},
+		{"any origin", goodOptions + "cors_origins *", []string{"cors_origins", "is not of the form"}},
+		{"whole site as prefix", goodOptions + "prefix /", []string{`prefix: "/"`, "such as /mfa"}},
+		{"prefix without a slash", goodOptions + "prefix mfa", []string{`prefix: "mfa"`, "such as /mfa"}},
+		{"prefix in capitals", goodOptions + "prefix /MFA", []string{`prefix: "/MFA"`, "lowercase"}},
+		{"prefix with a final slash", goodOptions + "prefix /mfa/", []string{`prefix: "/mfa/"`, "without a trailing slash"}},
+		{"prefix with dots", goodOptions + "prefix /mfa/../x", []string{`prefix: "/mfa/../x"`}},
+		{"prefix with an escape", goodOptions + "prefix /mf%61", []string{`prefix: "/mf%61"`}},
+		{"prefix with a wildcard", goodOptions + "prefix /mfa*", []string{`prefix: "/mfa*"`}},
+
+		// The kinds of factor.
+		{"issuer too long", goodOptions + "issuer " + strings.Repeat("x", 65), []string{"issuer", "64"}},
+		{"magic link without a sender", goodOptions + "magic_link {\ndirectory outbox\n}", []string{"magic_link: from: missing", "no-reply@example.com"}},
+		{"magic link without a way", goodOptions + "magic_link {\nfrom a@example.com\n}", []string{"magic_link: smtp: missing", "directory"}},
+		{"magic link by two ways", goodOptions + "magic_link {\nfrom a@example.com\nsmtp a.example.com:587\ndirectory outbox\n}", []string{"magic_link: smtp and directory", "keep one"}},
+		{"sender that is no mailbox", goodOptions + "magic_link {\nfrom nobody\ndirectory outbox\n}", []string{"magic_link", `"nobody"`}},
+		{"mail server without a port", goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.example.com\n}", []string{"magic_link", "smtp", "mail.example.com:587"}},
+		{"password without TLS", goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.example.com:25 {\nusername u\npassword hunter2\ntls none\n}\n}", []string{"magic_link", "password may not travel without TLS", "starttls"}},
+		{"password without a username", goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.example.com:25 {\npassword hunter2\n}\n}", []string{"magic_link", "username and password are needed together"}},
+		{"unknown TLS mode", goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.example.com:25 {\ntls on\n}\n}", []string{"magic_link", `tls mode "on"`, "starttls, implicit or none"}},
+		{"links that last too long", goodOptions + "magic_link {\nfrom a@example.com\ndirectory outbox\nexpiry 2d\n}", []string{"magic_link", "expiry", "24"}},
+		{"links that never work", goodOptions + "magic_link {\nfrom a@example.com\ndirectory outbox\nexpiry 0\n}", []string{"expiry: must be longer than 0"}},
+		{"unknown addresses", goodOptions + "magic_link {\nfrom a@example.com\ndirectory outbox\naddresses all\n}", []string{"magic_link", "addresses", `"all"`, "any", "claim"}},
+		{"relying party that does not match", goodOptions + "passkey {\nrp_id example.org\n}", []string{"passkey", `"https://example.com" does not belong`, `"example.org"`}},
+		{"relying party with a scheme", goodOptions + "passkey {\nrp_id https://example.com\n}", []string{"passkey", "without scheme"}},
+		{"origin outside the relying party", goodOptions + "passkey {\norigins https://example.org\n}", []string{"passkey", "https://example.org", `"example.com"`}},
+		{"origin that is not secure", goodOptions + "passkey {\norigins http://example.com\n}", []string{"passkey", "not secure", "https"}},
+		{"unknown user verification", goodOptions + "passkey {\nuser_verification always\n}", []string{"passkey", "always", "required", "preferred", "discouraged"}},
+		{"passkeys at an address", without("public_url") + "public_url http://127.0.0.1:8080\npasskey {\nuser_verification required\n}", []string{"passkey", "IP address"}},
+		{"tolerance out of range", goodOptions + "totp {\nskew 11\n}", []string{"totp", "skew is 11", "0 to 10"}},
+		{"negative tolerance", goodOptions + "totp {\nskew -1\n}", []string{`skew: "-1" is no whole number`}},
+		{"no backup codes", goodOptions + "backup_codes 0", []string{`backup_codes: "0" is no whole number from 1 up`}},
+		{"too many backup codes", goodOptions + "backup_codes 51", []string{"backup_codes: must be from 1 to 50, not 51"}},
+		{"backup codes in words", goodOptions + "backup_codes ten", []string{`backup_codes: "ten" is no whole number`}},
+		{"negative age", goodOptions + "enrollment_max_auth_age -1h", []string{`enrollment_max_auth_age: "-1h" is no duration`}},
+
+		// Placeholders.
+		{"unset variable", "bearer {\nhmac_secret {env.MFA_TEST_UNSET}\n}\n" + without("bearer"), []string{"bearer: hmac_secret", "{env.MFA_TEST_UNSET}", "is the environment variable set"}},
+		{"empty variable", goodOptions + "issuer {env.MFA_TEST_EMPTY}", []string{"issuer", "{env.MFA_TEST_EMPTY}", "is the environment variable set"}},
+		{"unreadable file", "bearer {\nhmac_secret {file.missing}\n}\n" + without("bearer"), []string{"bearer: hmac_secret", "{file.missing}", "the file readable"}},
+		{"unset password", goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.example.com:587 {\nusername u\npassword {env.MFA_TEST_UNSET}\n}\n}", []string{"magic_link: smtp: password", "{env.MFA_TEST_UNSET}"}},
+		{"unset path of the store", goodOptions + "store bolt {\npath {env.MFA_TEST_UNSET}/mfa.db\n}", []string{"store", "path", "{env.MFA_TEST_UNSET}"}},
+		{"unknown placeholder", goodOptions + "key_file {vars.folder}/mfa.key", []string{"key_file", "{vars.folder}"}},
+		{"unset claim", "bearer {\nhmac_secret " + hmacSecret + "\nclaim email {env.MFA_TEST_UNSET}\n}\n" + without("bearer"), []string{"claim email", "{env.MFA_TEST_UNSET}"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			wantRefusal(t, validate(configuration(t, row.options, oneSite)), row.want)
+			wantNoFiles(t)
+		})
+	}
+}
+
+// wantRefusal checks that err says all of want, and no secret.
+func wantRefusal(t *testing.T, err error, want []string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("the configuration is accepted")
+	}
+	t.Log(err)
+	for _, part := range want {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+	for _, secret := range []string{hmacSecret, "too-short", "hunter2"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+	}
+}
+
+func TestABadCaddyfileIsRefusedWithTheMend(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		caddyfile string
+		want      []string
+	}{
+		{"directive without the global option", "http://127.0.0.1:0 {\n\tmfa\n}\n", []string{"global option mfa", "add mfa { … }"}},
+		{"options in the directive", configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa {\n\t\tprefix /x\n\t}\n}\n"), []string{"the directive mfa takes no options", `move "prefix" into the global option mfa`}},
+		{"value of the directive", configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa on\n}\n"), []string{"directive mfa", `"on"`}},
+		{"value of the global option", "{\n\tmfa on\n}\n", []string{"mfa: takes no value, only a block", `"on"`}},
+		{"two global options", configuration(t, goodOptions+"}\nmfa {\n"+goodOptions, oneSite), []string{"the global option mfa is given twice", "keep one"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			wantRefusal(t, validate(row.caddyfile), row.want)
+			wantNoFiles(t)
+		})
+	}
+}
+
+func TestBadJSONIsRefusedWithTheMend(t *testing.T) {
+	const required = `"bearer":{"hmac_secret":"` + hmacSecret + `"},"public_urls":["https://example.com"]`
+	for _, row := range []struct {
+		name string
+		app  string
+		want []string
+	}{
+		{"unknown field", `{` + required + `,"lockdown":5}`, []string{`unknown field "lockdown"`}},
+		{"unknown store", `{` + required + `,"store":{"engine":"redis"}}`, []string{`store: this build has no engine "redis", only bolt`, "xcaddy"}},
+		{"store without its engine", `{` + required + `,"store":{}}`, []string{"store: name the engine", "bolt"}},
+		{"unknown field of the store", `{` + required + `,"store":{"engine":"bolt","file":"x"}}`, []string{"store", `unknown field "file"`}},
+		{"negative number of codes", `{` + required + `,"backup_codes":-1}`, []string{"backup_codes: must be from 1 to 50"}},
+		{"negative age", `{` + required + `,"enrollment_max_auth_age":-1}`, []string{"enrollment_max_auth_age: must not be negative"}},
+		{"negative tolerance", `{` + required + `,"totp":{"skew":-1}}`, []string{"skew"}},
+		{"negative expiry", `{` + required + `,"magic_link":{"from":"a@example.com","directory":"x","expiry":-1}}`, []string{"magic_link", "expiry"}},
+		{"negative clock skew", `{"bearer":{"hmac_secret":"` + hmacSecret + `","clock_skew":-1},"public_urls":["https://example.com"]}`, []string{"bearer: clock skew"}},
+		{"empty public URL", `{"bearer":{"hmac_secret":"` + hmacSecret + `"},"public_urls":[""]}`, []string{"public_url", "is not of the form"}},
+		{"no address of the mail server", `{` + required + `,"magic_link":{"from":"a@example.com","smtp":{}}}`, []string{"magic_link", "smtp", "mail.example.com:587"}},
+		{"empty audience", `{"bearer":{"hmac_secret":"` + hmacSecret + `","audience":[""]},"public_urls":["https://example.com"]}`, []string{"bearer: audience is empty"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			config, err := json.Marshal(map[string]any{
+				"admin":   map[string]any{"disabled": true},
+				"storage": map[string]any{"module": "file_system", "root": t.TempDir()},
+				"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"writer": map[string]any{"output": "discard"}}}},
+				"apps":    map[string]any{"mfa": json.RawMessage(row.app)},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantRefusal(t, validateJSON(config), row.want)
+			wantNoFiles(t)
+		})
+	}
+}
