@@ -64,7 +64,7 @@ func TestALinkMailedOverSTARTTLSIsConfirmedInABrowser(t *testing.T) {
 	if state != "done" || !strings.Contains(text, "E-mail confirmed") || !strings.Contains(text, "Acme") {
 		t.Errorf("the page is in state %q and reads:\n%s", state, text)
 	}
-	if shown := b.eval("location.href"); strings.Contains(shown, secret) {
+	if shown := b.Eval("location.href"); strings.Contains(shown, secret) {
 		t.Errorf("the address bar keeps the token: %s", shown)
 	}
 	wantMethods(t, e, token, "MAGIC_LINK")

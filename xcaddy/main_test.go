@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddymfa/caddy-mfa/internal/browsertest"
 	"github.com/caddymfa/caddy-mfa/internal/edgetest"
 )
 
 func TestMain(m *testing.M) {
 	code := edgetest.Main(m)
-	stopChromium()
+	browsertest.Stop()
 	os.Exit(code)
 }
 

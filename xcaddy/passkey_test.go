@@ -60,18 +60,18 @@ func startPasskeyPage(t *testing.T) (*edgetest.Edge, *browser) {
 
 // ask runs JavaScript that returns an answer of the API.
 func (b *browser) ask(format string, values ...any) edgetest.Answer {
-	b.t.Helper()
+	b.T.Helper()
 	quoted := make([]any, len(values))
 	for i, value := range values {
 		encoded, err := json.Marshal(value)
 		if err != nil {
-			b.t.Fatal(err)
+			b.T.Fatal(err)
 		}
 		quoted[i] = encoded
 	}
-	answer := edgetest.Answer{Body: b.eval(fmt.Sprintf(format, quoted...))}
+	answer := edgetest.Answer{Body: b.Eval(fmt.Sprintf(format, quoted...))}
 	if err := json.Unmarshal([]byte(answer.Body), &answer.JSON); err != nil {
-		b.t.Fatalf("the answer is no JSON: %s", answer.Body)
+		b.T.Fatalf("the answer is no JSON: %s", answer.Body)
 	}
 	if status, ok := answer.JSON["status"].(float64); ok {
 		answer.Status = int(status)

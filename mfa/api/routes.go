@@ -89,6 +89,9 @@ func NewRoutes(prefix string) (*Routes, error) {
 // doubled slashes and dot segments; and a trailing slash is taken off. No
 // spelling of a route gets past it to the upstream.
 func (r *Routes) Find(p string) (*Route, bool) {
+	if r.cannotBe(p) {
+		return nil, false
+	}
 	if !plain(p) {
 		p = path.Clean(strings.ToLower(p))
 	}
@@ -104,6 +107,36 @@ func (r *Routes) Find(p string) (*Route, bool) {
 		return reserved, true
 	}
 	return nil, false
+}
+
+// longest is the length of the longest plain path that anybody asks for on
+// purpose. Only the check for it is worth sparing; longer ones are looked
+// at whole.
+const longest = 256
+
+// cannotBe reports, for nearly every request that is for the upstream,
+// that no cleaning could turn p into a route: it is an ordinary path that
+// differs from the prefix within the prefix's length.
+func (r *Routes) cannotBe(p string) bool {
+	if len(p) > longest || p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.Contains(p, "/.") {
+		return false
+	}
+	for i := 0; i < len(r.prefix); i++ {
+		if i == len(p) {
+			return true
+		}
+		c := p[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c >= 0x80 {
+			return false // may be an ASCII letter in lower case
+		}
+		if c != r.prefix[i] {
+			return true
+		}
+	}
+	return false
 }
 
 // plain reports whether lowering and cleaning would leave p as it is, but

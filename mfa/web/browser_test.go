@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,20 +11,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/caddymfa/caddy-mfa/internal/testtool"
+	"github.com/caddymfa/caddy-mfa/internal/browsertest"
 )
 
 const (
-	chromium  = "/usr/bin/chromium"
 	confirm   = chromedp.CSS("#confirm")
 	testToken = "Acc0unt-Key_1.c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ"
 	activated = `{"success":true,"message":"Magic link MFA activated successfully"}`
@@ -109,10 +105,9 @@ func (s *site) received() []post {
 	return slices.Clone(s.posts)
 }
 
-// browser is a tab of a headless Chromium.
+// browser is a tab that remembers what its console complained of.
 type browser struct {
-	t   *testing.T
-	ctx context.Context
+	*browsertest.Tab
 
 	mu         sync.Mutex
 	complaints []string // console errors, CSP violations, exceptions
@@ -120,57 +115,16 @@ type browser struct {
 
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	testtool.Need(t, chromium)
-	process, err := startChromium()
-	if err != nil {
+	b := &browser{Tab: browsertest.Open(t)}
+	if err := chromedp.Listen(b.Ctx, b.hear); err != nil {
 		t.Fatal(err)
 	}
-	// Cookies and the like are of this tab alone.
-	tab, cancel := chromedp.NewContext(process, chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	if err := chromedp.Do(tab); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(tab, time.Minute)
-	t.Cleanup(cancel)
-	b := &browser{t: t, ctx: ctx}
-	if err := chromedp.Listen(tab, b.hear); err != nil {
-		t.Fatal(err)
-	}
-	call(b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	return b
 }
 
-// startChromium starts the one Chromium that the tests share, and
-// stopChromium ends it.
-var (
-	startChromium = sync.OnceValues(func() (context.Context, error) {
-		dir, err := os.MkdirTemp("", "mfa-web-chromium-")
-		if err != nil {
-			return nil, err
-		}
-		allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(),
-			chromedp.ExecPath(chromium), chromedp.UserDataDir(dir),
-			chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-			chromedp.WindowSize(1000, 760),
-		)
-		process, cancel := chromedp.NewContext(allocator)
-		stopChromium = func() {
-			_ = chromedp.Cancel(process)
-			cancel()
-			cancelAllocator()
-			_ = os.RemoveAll(dir)
-		}
-		return process, chromedp.Do(process)
-	})
-	stopChromium = func() {}
-)
-
 func TestMain(m *testing.M) {
 	code := m.Run()
-	stopChromium()
+	browsertest.Stop()
 	os.Exit(code)
 }
 
@@ -191,76 +145,51 @@ func (b *browser) hear(event any) {
 	b.complaints = append(b.complaints, complaint)
 }
 
-func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// call sends the browser a command of its protocol.
-func call[P, R any](b *browser, command cdp.Command[P, R], params P) {
-	b.t.Helper()
-	if _, err := chromedp.Call(b.ctx, command, params); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // open goes to url and waits for the page's button.
 func (b *browser) open(url string) {
-	b.t.Helper()
-	b.run(chromedp.Navigate(url), chromedp.WaitVisible(confirm))
-}
-
-// eval returns the value of a JavaScript expression as a string.
-func (b *browser) eval(expression string) string {
-	b.t.Helper()
-	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("String("+expression+")"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return value
+	b.T.Helper()
+	b.Run(chromedp.Navigate(url), chromedp.WaitVisible(confirm))
 }
 
 // setOffline takes the browser off the network, or back onto it.
 func (b *browser) setOffline(offline bool) {
-	b.t.Helper()
-	call(b, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+	b.T.Helper()
+	browsertest.Call(b.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: offline}},
 	})
-	call(b, network.OverrideNetworkState, network.OverrideNetworkStateParams{
+	browsertest.Call(b.Tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{
 		DownloadThroughput: -1, UploadThroughput: -1, Offline: offline,
 	})
 }
 
 // await waits until the card is in the state.
 func (b *browser) await(state string) {
-	b.t.Helper()
-	b.run(chromedp.WaitReady(chromedp.CSS(`#card[data-state="` + state + `"]`)))
+	b.T.Helper()
+	b.Run(chromedp.WaitReady(chromedp.CSS(`#card[data-state="` + state + `"]`)))
 }
 
 func (b *browser) click() {
-	b.t.Helper()
-	b.run(chromedp.Click(confirm, chromedp.NodeVisible))
+	b.T.Helper()
+	b.Run(chromedp.Click(confirm, chromedp.NodeVisible))
 }
 
 // expect checks what a person can read.
 func (b *browser) expect(texts ...string) {
-	b.t.Helper()
-	shown := b.eval("document.body.innerText")
+	b.T.Helper()
+	shown := b.Eval("document.body.innerText")
 	for _, text := range texts {
 		if !strings.Contains(shown, text) {
-			b.t.Errorf("the page does not show %q:\n%s", text, shown)
+			b.T.Errorf("the page does not show %q:\n%s", text, shown)
 		}
 	}
 }
 
 func (b *browser) expectNoComplaint() {
-	b.t.Helper()
+	b.T.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.complaints) != 0 {
-		b.t.Errorf("the browser complains: %q", b.complaints)
+		b.T.Errorf("the browser complains: %q", b.complaints)
 	}
 }
 
@@ -271,26 +200,26 @@ func TestOnlyTheClickSendsTheTokenAndItSendsItOnce(t *testing.T) {
 			b := startBrowser(t)
 			b.open(s.link())
 			b.expect("Confirm your e-mail", "Acme & Co", "Confirm e-mail", "Didn’t ask for this?")
-			if got, want := b.eval("location.href"), s.URL+prefix+"/magic-link"; got != want {
+			if got, want := b.Eval("location.href"), s.URL+prefix+"/magic-link"; got != want {
 				t.Errorf("the address bar shows %q, want %q", got, want)
 			}
-			if got := b.eval("history.length"); got != "2" { // about:blank, the page
+			if got := b.Eval("history.length"); got != "2" { // about:blank, the page
 				t.Errorf("the history has %s entries, want 2", got)
 			}
 			if posts := s.received(); len(posts) != 0 {
 				t.Fatalf("loading sent %v", posts)
 			}
 			// Three clicks in one turn, as an impatient hand makes them.
-			b.eval(`[1, 2, 3].forEach(() => document.getElementById("confirm").click())`)
+			b.Eval(`[1, 2, 3].forEach(() => document.getElementById("confirm").click())`)
 			b.await("done")
 			b.expect("E-mail confirmed", "You can close this page and return to Acme & Co")
-			if got := b.eval("document.activeElement.id"); got != "title" {
+			if got := b.Eval("document.activeElement.id"); got != "title" {
 				t.Errorf("the focus is on %q, want the heading", got)
 			}
-			if got := b.eval("document.title"); got != "E-mail confirmed · Acme & Co" {
+			if got := b.Eval("document.title"); got != "E-mail confirmed · Acme & Co" {
 				t.Errorf("the title is %q", got)
 			}
-			if got := b.eval(`getComputedStyle(document.getElementById("confirm")).display`); got != "none" {
+			if got := b.Eval(`getComputedStyle(document.getElementById("confirm")).display`); got != "none" {
 				t.Errorf("the button is still shown (%s)", got)
 			}
 			posts := s.received()
@@ -323,14 +252,14 @@ func TestTheButtonWorksFromTheKeyboard(t *testing.T) {
 	s := startSite(t, "/mfa", answer{status: 200, body: activated})
 	b := startBrowser(t)
 	b.open(s.link())
-	b.run(chromedp.KeyEvent("\t"))
-	if got := b.eval("document.activeElement.id"); got != "confirm" {
+	b.Run(chromedp.KeyEvent("\t"))
+	if got := b.Eval("document.activeElement.id"); got != "confirm" {
 		t.Fatalf("the first stop of the Tab key is %q, want the button", got)
 	}
-	if got := b.eval("getComputedStyle(document.activeElement).outlineStyle"); got != "solid" {
+	if got := b.Eval("getComputedStyle(document.activeElement).outlineStyle"); got != "solid" {
 		t.Errorf("the focus is not visible (outline %s)", got)
 	}
-	b.run(chromedp.KeyEvent("\r"))
+	b.Run(chromedp.KeyEvent("\r"))
 	b.await("done")
 	if posts := s.received(); len(posts) != 1 {
 		t.Errorf("%d requests were sent, want 1", len(posts))
@@ -344,10 +273,10 @@ func TestARefusedLinkSaysWhyAndHowToGoOn(t *testing.T) {
 	b.click()
 	b.await("failed")
 	b.expect("This link doesn’t work", "Invalid or expired token", "start the e-mail setup again")
-	if got := b.eval(`document.getElementById("confirm").hidden`); got != "true" {
+	if got := b.Eval(`document.getElementById("confirm").hidden`); got != "true" {
 		t.Error("the button is offered again, for a token that cannot work")
 	}
-	if got := b.eval("document.activeElement.id"); got != "title" {
+	if got := b.Eval("document.activeElement.id"); got != "title" {
 		t.Errorf("the focus is on %q, want the heading", got)
 	}
 }
@@ -418,10 +347,10 @@ func TestALinkWithoutATokenSendsNothing(t *testing.T) {
 		t.Run(fragment, func(t *testing.T) {
 			s := startSite(t, "/mfa", answer{status: 200, body: activated})
 			b := startBrowser(t)
-			b.run(chromedp.Navigate(s.URL + "/mfa/magic-link" + fragment))
+			b.Run(chromedp.Navigate(s.URL + "/mfa/magic-link" + fragment))
 			b.await("failed")
 			b.expect("This link is incomplete", "Open the link in the mail again")
-			b.eval(`document.getElementById("confirm").click()`)
+			b.Eval(`document.getElementById("confirm").click()`)
 			b.await("failed")
 			if posts := s.received(); len(posts) != 0 {
 				t.Errorf("sent %v", posts)
@@ -437,10 +366,10 @@ func TestASecondLinkInTheSameTabBeginsAnew(t *testing.T) {
 	b.open(s.link())
 	b.click()
 	b.await("failed")
-	b.eval(`location.hash = "#token=second.token"`)
+	b.Eval(`location.hash = "#token=second.token"`)
 	b.await("ready")
 	b.expect("Confirm your e-mail", "Acme & Co", "Confirm e-mail")
-	if got := b.eval("location.href"); strings.Contains(got, "#") {
+	if got := b.Eval("location.href"); strings.Contains(got, "#") {
 		t.Errorf("the address bar shows %q", got)
 	}
 	b.click()
@@ -453,9 +382,9 @@ func TestASecondLinkInTheSameTabBeginsAnew(t *testing.T) {
 func TestThePageFitsANarrowScreen(t *testing.T) {
 	s := startSite(t, "/mfa", answer{status: 200, body: activated})
 	b := startBrowser(t)
-	b.run(chromedp.EmulateViewport(320, 568))
+	b.Run(chromedp.EmulateViewport(320, 568))
 	b.open(s.link())
-	if got := b.eval("document.documentElement.scrollWidth"); got != "320" {
+	if got := b.Eval("document.documentElement.scrollWidth"); got != "320" {
 		t.Errorf("the page is %s px wide on a screen of 320", got)
 	}
 }
@@ -463,9 +392,9 @@ func TestThePageFitsANarrowScreen(t *testing.T) {
 func TestWithoutJavaScriptThePageSaysWhatItNeeds(t *testing.T) {
 	s := startSite(t, "/mfa", answer{status: 200, body: activated})
 	b := startBrowser(t)
-	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.run(chromedp.Navigate(s.link()))
-	shown, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("main")))
+	browsertest.Call(b.Tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.Run(chromedp.Navigate(s.link()))
+	shown, err := chromedp.Run(b.Ctx, chromedp.Text(chromedp.CSS("main")))
 	if err != nil {
 		t.Fatal(err)
 	}
