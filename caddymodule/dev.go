@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/caddy-mfa/internal/loopback"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -41,7 +42,7 @@ func (a *App) requireLoopback() error {
 			if err != nil {
 				return fmt.Errorf("reading listen address of server %s: %w", name, err)
 			}
-			if !address.IsUnixNetwork() && !loopback(address.Host) {
+			if !address.IsUnixNetwork() && !loopback.Host(address.Host) {
 				return fmt.Errorf("a site listens on %s, which is not loopback only: add `bind 127.0.0.1` to the site, or check real tokens", listen)
 			}
 		}

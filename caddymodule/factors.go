@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/caddy-mfa/internal/loopback"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
@@ -88,7 +88,7 @@ func (a *App) provisionURLs() error {
 			return fmt.Errorf("public_url: %w", err)
 		}
 		a.PublicURLs[i] = strings.TrimSuffix(raw, "/")
-		if u.Scheme == "http" && !loopback(u.Hostname()) {
+		if u.Scheme == "http" && !loopback.Host(u.Hostname()) {
 			a.log.Warn("public_url is not https: links and tokens can be read on the way", zap.String("public_url", raw))
 		}
 	}
@@ -118,11 +118,6 @@ func checkOrigin(raw string) (*url.URL, error) {
 func (a *App) publicHost() string {
 	u, _ := url.Parse(a.PublicURLs[0]) // checked before
 	return strings.ToLower(u.Hostname())
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // provisionKinds makes the kinds of factor on offer.

@@ -13,9 +13,15 @@ import (
 // which is what an unreadable file does: a secret that is quietly empty
 // would be worse than no server.
 func expand(option string, value *string) error {
-	expanded, err := caddy.NewReplacer().ReplaceOrErr(*value, true, true)
+	replacer := caddy.NewReplacer()
+	if _, err := replacer.ReplaceOrErr(*value, true, false); err != nil {
+		return fmt.Errorf("%s: %w: is the environment variable set, the file readable?", option, err)
+	}
+	expanded, err := replacer.ReplaceOrErr(*value, false, true)
 	if err != nil {
-		return fmt.Errorf("%s: %w (is the environment variable set, the file readable?)", option, err)
+		// What is taken for a placeholder may be a part of a secret: it is
+		// not repeated.
+		return fmt.Errorf("%s: it holds an unknown placeholder; write a brace that is meant as it stands as \\{", option)
 	}
 	*value = expanded
 	return nil
@@ -55,14 +61,17 @@ func (a *App) expandPlaceholders() error {
 	if m := a.MagicLink; m != nil {
 		texts["magic_link: from"] = &m.From
 		texts["magic_link: directory"] = &m.Directory
+		texts["magic_link: addresses"] = &m.Addresses
 		if m.SMTP != nil {
 			texts["magic_link: smtp"] = &m.SMTP.Address
 			texts["magic_link: smtp: username"] = &m.SMTP.Username
 			texts["magic_link: smtp: password"] = &m.SMTP.Password
+			texts["magic_link: smtp: tls"] = &m.SMTP.TLS
 		}
 	}
 	if p := a.Passkey; p != nil {
 		texts["passkey: rp_id"] = &p.RPID
+		texts["passkey: user_verification"] = &p.UserVerification
 		for i := range p.Origins {
 			texts[fmt.Sprintf("passkey: origins %d", i+1)] = &p.Origins[i]
 		}

@@ -43,9 +43,9 @@ func normalizeCode(code string) string {
 		switch r {
 		case ' ', '-', '\t', '\n', '\r':
 			return -1
-		case 'O', 'o':
+		case 'O':
 			return '0'
-		case 'I', 'i', 'L', 'l':
+		case 'I', 'L':
 			return '1'
 		}
 		return r

@@ -19,6 +19,9 @@ type Caller struct {
 	AuthTime time.Time
 }
 
+// accountKeyLength is the length of every account key.
+var accountKeyLength = base64.RawURLEncoding.EncodedLen(sha256.Size)
+
 // accountKey names the record of a person: a hash of issuer and subject,
 // so that it has one length whatever an issuer calls its people. The
 // issuer's length keeps the border between the two from being moved.

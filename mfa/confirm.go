@@ -46,7 +46,7 @@ func (s *Service) ActivateMagicLink(ctx context.Context, token string) error {
 		return err
 	}
 	account, ok := magiclink.ParseToken(token)
-	if !ok {
+	if !ok || len(account) != accountKeyLength {
 		return fmt.Errorf("%w: not a token of a magic link", ErrWrongProof)
 	}
 	return s.confirm(ctx, confirmation{

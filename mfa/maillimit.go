@@ -105,7 +105,7 @@ func (s *Service) deliver(ctx context.Context, caller Caller, address string, se
 }
 
 func (s *Service) uncount(ctx context.Context, userKey, addressKey string, at time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	return s.documents.update(ctx, func(t transaction) error {
 		var u user

@@ -28,6 +28,10 @@ type Setup struct {
 	ExpiresAt time.Time
 }
 
+// finishTimeout is how long the store may take to write down what became
+// of a mail after its sender has left.
+const finishTimeout = 5 * time.Second
+
 // Setup begins the enrolment of a factor. Nothing counts until it is
 // confirmed; a setup of the same type that was pending is replaced, unless
 // an error is returned.
@@ -56,6 +60,10 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 		if err := s.deliver(ctx, caller, offer.Address, offer.Deliver); err != nil {
 			return nil, err
 		}
+		// Who has left meanwhile has the mail all the same.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
 	}
 	lifetime := offer.Lifetime
 	if lifetime == 0 {

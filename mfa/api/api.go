@@ -10,10 +10,9 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -50,6 +49,8 @@ type Config struct {
 	Origins []string
 	// Issuer is the name of the service, as pages show it.
 	Issuer string
+	// MagicLink says whether links are on offer, and with them their page.
+	MagicLink bool
 	// Log receives what went wrong on this side; nil means nowhere.
 	Log *zap.Logger
 }
@@ -61,7 +62,7 @@ type Handler struct {
 	cookie   string
 	own      []string // origins of the public URLs
 	listed   []string // origins of others
-	linkPage []byte   // the landing page of magic links
+	linkPage []byte   // the landing page of magic links, nil when they are not on offer
 	log      *zap.Logger
 }
 
@@ -70,22 +71,23 @@ func New(config Config) (*Handler, error) {
 	if config.Service == nil || config.Verifier == nil {
 		return nil, errors.New("a service and a verifier are required")
 	}
-	linkPage, err := web.MagicLinkPage(config.Issuer)
-	if err != nil {
-		return nil, err
-	}
 	h := &Handler{
-		linkPage: linkPage,
 		service:  config.Service,
 		verifier: config.Verifier,
 		cookie:   config.Cookie,
 		log:      config.Log,
 	}
-	for _, u := range config.PublicURLs {
-		h.own = append(h.own, origin(u))
+	var err error
+	if h.own, err = parseOrigins(config.PublicURLs); err != nil {
+		return nil, fmt.Errorf("reading public URLs: %w", err)
 	}
-	for _, u := range config.Origins {
-		h.listed = append(h.listed, origin(u))
+	if h.listed, err = parseOrigins(config.Origins); err != nil {
+		return nil, fmt.Errorf("reading origins: %w", err)
+	}
+	if config.MagicLink {
+		if h.linkPage, err = web.MagicLinkPage(config.Issuer); err != nil {
+			return nil, err
+		}
 	}
 	if h.log == nil {
 		h.log = zap.NewNop()
@@ -93,21 +95,17 @@ func New(config Config) (*Handler, error) {
 	return h, nil
 }
 
-// origin returns the origin of an absolute URL in the form in which
-// browsers send it: lowercase, without a default port (RFC 6454, 6.2).
-func origin(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
+// parseOrigins parses every one of raw.
+func parseOrigins(raw []string) ([]string, error) {
+	var origins []string
+	for _, u := range raw {
+		origin, err := ParseOrigin(u)
+		if err != nil {
+			return nil, err
+		}
+		origins = append(origins, origin)
 	}
-	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	switch scheme {
-	case "http":
-		host = strings.TrimSuffix(host, ":80")
-	case "https":
-		host = strings.TrimSuffix(host, ":443")
-	}
-	return scheme + "://" + host
+	return origins, nil
 }
 
 // ServeHTTP answers r, whose path is that of route.

@@ -25,8 +25,8 @@ func (h *Handler) token(r *http.Request) (string, error) {
 }
 
 // cookieToken takes the token from the cookie. Browsers attach cookies to
-// requests of any page, so an unsafe method must come from a page of ours
-// or of a listed origin.
+// requests of any page, so an unsafe method, or an upgrade, must come from
+// a page of ours or of a listed origin.
 func (h *Handler) cookieToken(r *http.Request) (string, error) {
 	if h.cookie == "" {
 		return "", errNoCredentials
@@ -39,7 +39,7 @@ func (h *Handler) cookieToken(r *http.Request) (string, error) {
 		// A sibling domain can plant a second one, and the order says nothing.
 		return "", badRequest("The request has more than one cookie named " + h.cookie + ": clear the site's cookies and sign in again.")
 	}
-	if !safe(r.Method) {
+	if !safe(r.Method) || r.Header.Get("Upgrade") != "" {
 		origins := r.Header.Values("Origin")
 		if len(origins) != 1 || !h.allowsOrigin(origins[0]) {
 			return "", errOrigin

@@ -140,13 +140,22 @@ func stepUpRequired(e *mfa.StepUpError) *apiError {
 	}
 }
 
-// fail writes err as the answer, and logs it when it is this side's fault.
+// fail writes err as the answer. What is this side's fault is logged as an
+// error; why a proof was refused, which the client is not told, for whoever
+// is asked about it.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := translate(err)
-	if e.status >= 500 {
-		h.log.Error("request failed",
+	if e.cause != nil {
+		level := zap.InfoLevel
+		switch {
+		case r.Context().Err() != nil, errors.Is(err, bearer.ErrKeysUnavailable):
+			level = zap.DebugLevel // the client has left; the fetch has logged its failure
+		case e.status >= 500:
+			level = zap.ErrorLevel
+		}
+		h.log.Log(level, "request refused",
 			zap.String("method", r.Method), zap.String("path", r.URL.Path),
-			zap.Int("status", e.status), zap.Error(e.cause))
+			zap.Int("status", e.status), zap.String("code", e.code), zap.Error(e.cause))
 	}
 	writeError(w, e)
 }

@@ -12,10 +12,13 @@ import (
 // token is in the URL's fragment, which no server sees: looking at the
 // page, as mail scanners do, spends nothing.
 func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
-	if strings.HasSuffix(r.URL.Path, "/") {
+	if h.linkPage == nil {
+		return errNotFound
+	}
+	if slashes := len(r.URL.Path) - len(strings.TrimRight(r.URL.Path, "/")); slashes > 0 {
 		// The page refers to its parts relative to the path without a
 		// slash. A browser keeps the fragment.
-		w.Header().Set("Location", "../magic-link")
+		w.Header().Set("Location", strings.Repeat("../", slashes)+"magic-link")
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return nil
 	}
@@ -28,7 +31,7 @@ func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
 // asset serves the files that pages load.
 func (h *Handler) asset(w http.ResponseWriter, r *http.Request) error {
 	content, contentType, ok := web.Asset(strings.ToLower(path.Base(path.Clean(r.URL.Path))))
-	if !ok {
+	if !ok || h.linkPage == nil {
 		return errNotFound
 	}
 	return writeFile(w, r, contentType, content)

@@ -77,8 +77,8 @@ func fieldNames(into any) []string {
 }
 
 // checkMembers walks over body, which must be one JSON object, and refuses
-// what encoding/json would settle silently: a name that is there twice,
-// or differs from one of fields in case alone.
+// what encoding/json would settle silently: a name that is there twice, be
+// it in another case, or that differs from one of fields in case alone.
 func checkMembers(body []byte, fields []string) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -88,7 +88,7 @@ func checkMembers(body []byte, fields []string) error {
 		return badRequest(`The request body must be a JSON object, such as {"mfaType":"GOOGLE_AUTH"}.`)
 	}
 	// open holds, for each object or array around the current token, the
-	// names seen in it; nil for an array.
+	// names seen in it, in lower case; nil for an array.
 	open := []map[string]bool{{}}
 	for len(open) > 0 {
 		names := open[len(open)-1]
@@ -97,10 +97,11 @@ func checkMembers(body []byte, fields []string) error {
 			return decodeError(err)
 		}
 		if name, ok := token.(string); ok && names != nil {
-			if names[name] {
+			folded := strings.ToLower(strings.ToUpper(name))
+			if names[folded] {
 				return badRequest(fmt.Sprintf("The member %q is in the request body twice.", shorten(name)))
 			}
-			names[name] = true
+			names[folded] = true
 			if len(open) == 1 {
 				for _, field := range fields {
 					if name != field && strings.EqualFold(name, field) {

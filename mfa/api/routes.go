@@ -87,7 +87,7 @@ func NewRoutes(prefix string) (*Routes, error) {
 // Find returns the route for the decoded path of a request. Paths are
 // compared as Caddy's path matcher compares them: without regard to case,
 // doubled slashes and dot segments; and a trailing slash is taken off. No
-// spelling of a route gets past it to the upstream.
+// spelling that this matcher takes for a route gets to the upstream.
 func (r *Routes) Find(p string) (*Route, bool) {
 	if r.cannotBe(p) {
 		return nil, false
@@ -109,16 +109,11 @@ func (r *Routes) Find(p string) (*Route, bool) {
 	return nil, false
 }
 
-// longest is the length of the longest plain path that anybody asks for on
-// purpose. Only the check for it is worth sparing; longer ones are looked
-// at whole.
-const longest = 256
-
 // cannotBe reports, for nearly every request that is for the upstream,
 // that no cleaning could turn p into a route: it is an ordinary path that
 // differs from the prefix within the prefix's length.
 func (r *Routes) cannotBe(p string) bool {
-	if len(p) > longest || p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.Contains(p, "/.") {
+	if p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.Contains(p, "/.") {
 		return false
 	}
 	for i := 0; i < len(r.prefix); i++ {

@@ -84,6 +84,9 @@ func TestTheLandingPageIsOpenAndSafeToLookAt(t *testing.T) {
 	if w := f.do("HEAD", "/mfa/magic-link", ""); w.Code != 200 || w.Body.Len() != 0 {
 		t.Errorf("HEAD: %d, %d bytes", w.Code, w.Body.Len())
 	}
+	if w := f.do("GET", "/mfa/magic-link//", ""); w.Code != 308 || w.Header().Get("Location") != "../../magic-link" {
+		t.Errorf("with two slashes: %d %v", w.Code, w.Header())
+	}
 	if w := f.do("GET", "/mfa/magic-link/", ""); w.Code != 308 || w.Header().Get("Location") != "../magic-link" {
 		t.Errorf("with a slash: %d %v", w.Code, w.Header())
 	}

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/internal/loopback"
 )
 
 const (
@@ -103,7 +104,7 @@ func newFetcher(options RemoteOptions, address *url.URL) fetcher {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	if address.Scheme == "http" && !isLoopback(address.Hostname()) {
+	if address.Scheme == "http" && !loopback.Host(address.Hostname()) {
 		log.Warn("keys are fetched over plain http: whoever can change the answer on its way can sign tokens",
 			zap.String("url", address.Redacted()))
 	}
@@ -120,10 +121,6 @@ func newFetcher(options RemoteOptions, address *url.URL) fetcher {
 	}
 	client.CheckRedirect = checkRedirect
 	return fetcher{client: &client, log: log}
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
 }
 
 func checkRedirect(request *http.Request, via []*http.Request) error {

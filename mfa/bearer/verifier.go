@@ -82,6 +82,14 @@ func New(config Config) (*Verifier, error) {
 	}, nil
 }
 
+// Prefetch has the keys read or fetched if that is yet to be done, so that
+// a wrong address is in the log before the first token comes, and that
+// token does not wait. It returns within some seconds.
+func (v *Verifier) Prefetch(ctx context.Context) {
+	// Which key does not matter: a source that has none yet gets them all.
+	_, _ = v.keys.lookup(ctx, query{now: v.now})
+}
+
 // Verify checks token, a compact JWS without any "Bearer" before it, and
 // returns who it speaks for.
 //

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/caddymfa/caddy-mfa/internal/loopback"
 )
 
 // TLSMode says how the connection to an SMTP server is protected.
@@ -97,7 +99,7 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	if (config.Username == "") != (config.Password == "") {
 		return nil, fmt.Errorf("smtp server %s: username and password are needed together", config.Addr)
 	}
-	if mode == NoTLS && config.Username != "" && !isLoopback(host) {
+	if mode == NoTLS && config.Username != "" && !loopback.Host(host) {
 		return nil, fmt.Errorf("smtp server %s: a password may not travel without TLS: choose tls starttls or implicit, "+
 			"or leave the credentials out; only a loopback host is exempt", config.Addr)
 	}
@@ -240,15 +242,6 @@ func helloName() string {
 		return "localhost"
 	}
 	return name
-}
-
-// isLoopback reports whether host cannot leave this machine.
-func isLoopback(host string) bool {
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 var errNoStartTLS = errors.New("the server does not offer STARTTLS, and mail is not sent in clear: " +

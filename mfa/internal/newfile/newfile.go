@@ -1,5 +1,6 @@
-// Package newfile makes files that hold secrets: whole or not at all, and
-// never over one that is there already.
+// Package newfile makes files that hold secrets: never over one that is
+// there already and, wherever the file system has links, whole or not at
+// all.
 package newfile
 
 import (
@@ -8,12 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"syscall"
 )
 
 // Write makes a file of mode 0600 at path holding content, durably, and
 // its folder (mode 0700) when that is absent. An error that wraps
-// fs.ErrExist is returned when there is a file already, which is then
-// whole: a reader never sees a part.
+// fs.ErrExist is returned when there is a file already.
 func Write(path string, content []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -38,7 +40,7 @@ func Write(path string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("putting file in place: %w", err)
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }
 
 // writeDirectly makes the file where it belongs. A crash on the way can
@@ -59,15 +61,23 @@ func writeThrough(f *os.File, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir makes the new name survive a power cut. Some file systems
-// cannot sync a folder; they keep names safe in their own way.
-func syncDir(dir string) error {
+// SyncDir makes the names in a folder survive a power cut. Where a folder
+// cannot be opened or synced, as on Windows and on some file systems, names
+// are kept safe in another way, or not at all.
+func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // one that may only be passed through was not made here
+	}
 	if err != nil {
 		return fmt.Errorf("opening folder: %w", err)
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
+	err = d.Sync()
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
 		return fmt.Errorf("syncing folder: %w", err)
 	}
 	return nil

@@ -33,11 +33,25 @@ type meta struct {
 // checkFile refuses a file that bbolt would map and then run off the end
 // of, or read as something it is not. bbolt checks only the checksum of
 // the meta pages; a file cut short behind them kills the process.
+//
+// It runs before the lock is had. Whoever has it may be writing; a change
+// seen meanwhile means that the file is in use, not that it is damaged.
 func checkFile(f *os.File) error {
 	m, err := newestMeta(f)
 	if err != nil {
 		return err
 	}
+	err = checkMeta(f, m)
+	if err == nil {
+		return nil
+	}
+	if now, errAgain := newestMeta(f); errAgain != nil || now.txid != m.txid {
+		return nil // the lock will tell
+	}
+	return err
+}
+
+func checkMeta(f *os.File, m meta) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/caddymfa/caddy-mfa/mfa/internal/newfile"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -145,25 +145,7 @@ func create(path string) error {
 		}
 	}
 	// The directory may be as new as the file.
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be opened there, names are journalled
-	}
-	d, err := os.Open(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil // one that may only be passed through was not made here
-	} else if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("syncing directory: %w", err)
-	}
-	return nil
+	return errors.Join(newfile.SyncDir(dir), newfile.SyncDir(filepath.Dir(dir)))
 }
 
 // checkBucket makes sure that the documents are there.
