@@ -10,8 +10,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,7 +27,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(App{})
+	caddy.RegisterModule(new(App))
 }
 
 const (
@@ -89,6 +92,7 @@ type App struct {
 	kinds    []factor.Kind
 	routes   *api.Routes
 
+	sites   atomic.Int32  // handlers that were provisioned
 	handler *api.Handler  // nil where Start failed
 	started chan struct{} // closed when Start is done and handler is settled
 
@@ -96,7 +100,7 @@ type App struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "mfa",
 		New: func() caddy.Module { return new(App) },
@@ -171,13 +175,11 @@ func (a *App) Start() (err error) {
 			release()
 		}
 	}()
-	keys, created, err := mfa.LoadKeys(a.ctx, st, a.KeyFile)
+	keys, made, err := mfa.LoadKeys(a.ctx, st, a.KeyFile)
 	if err != nil {
 		return fmt.Errorf("key_file: %w", err)
 	}
-	if created {
-		a.log.Info("made key file: back it up, the store cannot be read without it", zap.String("key_file", a.KeyFile))
-	}
+	a.warn(made)
 	service, err := mfa.New(mfa.Config{
 		Store:                st,
 		Keys:                 keys,
@@ -195,6 +197,7 @@ func (a *App) Start() (err error) {
 		PublicURLs: a.PublicURLs,
 		Origins:    a.CORSOrigins,
 		Issuer:     a.Issuer,
+		MagicLink:  a.MagicLink != nil,
 		Log:        a.log,
 	})
 	if err != nil {
@@ -205,6 +208,7 @@ func (a *App) Start() (err error) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background sync.WaitGroup
 	background.Go(func() { a.sweep(ctx, service) })
+	background.Go(func() { a.verifier.Prefetch(ctx) })
 	if a.Bearer.Dev {
 		background.Go(func() { a.announce(ctx) })
 	}
@@ -230,23 +234,56 @@ func (a *App) Cleanup() error {
 	return nil
 }
 
-// sweepInterval is how often records that say nothing any more are looked
-// for. They do no harm but for their room.
-const sweepInterval = time.Hour
+// Records that say nothing any more do no harm but for their room. They
+// are looked for soon after a start, also where reloads come often, and
+// then now and again.
+const (
+	firstSweep    = time.Minute
+	sweepInterval = time.Hour
+)
 
 func (a *App) sweep(ctx context.Context, service *mfa.Service) {
-	ticker := time.NewTicker(sweepInterval)
-	defer ticker.Stop()
+	timer := time.NewTimer(firstSweep)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 			if err := service.Sweep(ctx); err != nil && ctx.Err() == nil {
 				a.log.Warn("sweeping store", zap.Error(err))
 			}
+			timer.Reset(sweepInterval)
 		}
 	}
+}
+
+// warn logs what works and is probably not meant.
+func (a *App) warn(made mfa.Made) {
+	switch {
+	case made.Keys:
+		a.log.Info("made key file: back it up, the store cannot be read without it", zap.String("key_file", a.KeyFile))
+	case made.Store:
+		a.log.Warn("the store is new though the key file is not: nobody has a factor; "+
+			"if there should be some, stop and put the store back before anyone enrols again",
+			zap.String("key_file", a.KeyFile))
+	}
+	if open, err := readableByOthers(a.KeyFile); err == nil && open {
+		a.log.Warn("others may read the key file: make it 0600", zap.String("key_file", a.KeyFile))
+	}
+	if a.sites.Load() == 0 {
+		a.log.Warn("no site has the directive mfa: its routes are served nowhere")
+	}
+}
+
+// readableByOthers reports whether the file at path is readable beyond its
+// owner and group. A group may be how a secret is handed to a service.
+func readableByOthers(path string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	return runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0, nil
 }
 
 // Interface guards

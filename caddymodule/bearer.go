@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -88,6 +89,9 @@ func (b *Bearer) verifier(devIssuerFile string, log *zap.Logger) (*bearer.Verifi
 		default:
 			return nil, fmt.Errorf("claim %s: unknown, it must be one of subject, email, organization, roles", field)
 		}
+	}
+	if cookie := (&http.Cookie{Name: b.Cookie, Value: "x"}); b.Cookie != "" && cookie.Valid() != nil {
+		return nil, fmt.Errorf("cookie: %q is no name of a cookie", b.Cookie)
 	}
 	skew := defaultClockSkew
 	if b.ClockSkew != nil {

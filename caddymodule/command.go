@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -62,6 +64,9 @@ func signToken(flags caddycmd.Flags) (int, error) {
 	if app.Bearer == nil || !app.Bearer.Dev {
 		return 1, errors.New("the configuration has no `bearer dev`: only its own tokens can be signed here")
 	}
+	if err := app.Bearer.expandPlaceholders(); err != nil {
+		return 1, err
+	}
 	given, err := flags.GetStringArray("claim")
 	if err != nil {
 		return 1, err
@@ -69,6 +74,9 @@ func signToken(flags caddycmd.Flags) (int, error) {
 	claims, err := app.Bearer.devClaims(subject, lifetime, given, time.Now())
 	if err != nil {
 		return 1, err
+	}
+	if _, err := os.Stat(app.devIssuerFile()); errors.Is(err, fs.ErrNotExist) {
+		return 1, fmt.Errorf("there is no key at %s yet: start the server with this configuration first", app.devIssuerFile())
 	}
 	issuer, err := bearer.OpenDevIssuer(app.devIssuerFile())
 	if err != nil {
@@ -107,7 +115,10 @@ func configuredApp(flags caddycmd.Flags) (*App, error) {
 	if app.KeyFile == "" {
 		app.KeyFile = defaultKeyFile
 	}
-	return app, expand("key_file", &app.KeyFile)
+	if err := expand("key_file", &app.KeyFile); err != nil {
+		return nil, err
+	}
+	return app, nil
 }
 
 // devClaims builds the claims of a token that b accepts.

@@ -157,9 +157,9 @@ func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
 		{"unknown option of smtp", goodOptions + "magic_link {\nsmtp a:25 {\nuser x\n}\n}", []string{`unknown option "user" in smtp`, "username"}},
 		{"unknown option of passkey", goodOptions + "passkey {\nrpid x\n}", []string{`unknown option "rpid" in passkey`, "rp_id"}},
 		{"unknown option of totp", goodOptions + "totp {\ndigits 8\n}", []string{`unknown option "digits" in totp`, "skew"}},
-		{"duplicate option", goodOptions + "issuer a\nissuer b", []string{`"issuer" is given twice in mfa`, "keep one"}},
-		{"duplicate block", goodOptions + "bearer dev", []string{`"bearer" is given twice`, "keep one"}},
-		{"duplicate option in a block", "bearer {\ncookie a\ncookie b\n}\n" + without("bearer"), []string{`"cookie" is given twice in bearer`, "keep one"}},
+		{"duplicate option", goodOptions + "issuer a\nissuer b", []string{`"issuer" is given twice in mfa`, "give it once"}},
+		{"duplicate block", goodOptions + "bearer dev", []string{`"bearer" is given twice`, "give it once"}},
+		{"duplicate option in a block", "bearer {\ncookie a\ncookie b\n}\n" + without("bearer"), []string{`"cookie" is given twice in bearer`, "give it once"}},
 		{"missing value", goodOptions + "issuer", []string{"issuer: takes one value, not 0"}},
 		{"empty value", goodOptions + `issuer ""`, []string{"issuer: the value is empty"}},
 		{"unquoted value", goodOptions + "issuer Acme Corporation", []string{"issuer: takes one value, not 2", "quote"}},
@@ -245,7 +245,8 @@ func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
 		{"unreadable file", "bearer {\nhmac_secret {file.missing}\n}\n" + without("bearer"), []string{"bearer: hmac_secret", "{file.missing}", "the file readable"}},
 		{"unset password", goodOptions + "magic_link {\nfrom a@example.com\nsmtp mail.example.com:587 {\nusername u\npassword {env.MFA_TEST_UNSET}\n}\n}", []string{"magic_link: smtp: password", "{env.MFA_TEST_UNSET}"}},
 		{"unset path of the store", goodOptions + "store bolt {\npath {env.MFA_TEST_UNSET}/mfa.db\n}", []string{"store", "path", "{env.MFA_TEST_UNSET}"}},
-		{"unknown placeholder", goodOptions + "key_file {vars.folder}/mfa.key", []string{"key_file", "{vars.folder}"}},
+		{"unknown placeholder", goodOptions + "key_file {vars.folder}/mfa.key", []string{"key_file", "unknown placeholder"}},
+		{"secret in braces", "bearer {\nhmac_secret \"{" + hmacSecret + "}\"\n}\n" + without("bearer"), []string{"bearer: hmac_secret", `\{`}},
 		{"unset claim", "bearer {\nhmac_secret " + hmacSecret + "\nclaim email {env.MFA_TEST_UNSET}\n}\n" + without("bearer"), []string{"claim email", "{env.MFA_TEST_UNSET}"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -33,8 +34,11 @@ func (a *App) startDevIssuer() error {
 // address that other machines may reach.
 func (a *App) requireLoopback() error {
 	app, err := a.ctx.AppIfConfigured("http")
-	if err != nil {
+	if errors.Is(err, caddy.ErrNotConfigured) {
 		return nil // no sites
+	}
+	if err != nil {
+		return fmt.Errorf("looking for sites: %w", err)
 	}
 	for name, server := range app.(*caddyhttp.App).Servers {
 		for _, listen := range server.Listen {
@@ -80,5 +84,5 @@ func program() string {
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./xcaddy"
 	}
-	return "caddy"
+	return os.Args[0]
 }

@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/internal/loopback"
 	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
@@ -58,7 +61,8 @@ type SMTP struct {
 // Passkey sets the WebAuthn relying party.
 type Passkey struct {
 	// RPID is the domain that passkeys are bound to. Changing it voids
-	// them all. Default: the host of the first public URL.
+	// them all. Default: the host of the public URL that the others are
+	// within, else of the first.
 	RPID string `json:"rp_id,omitempty"`
 
 	// Origins are where passkeys may be made and used. Default: the public
@@ -83,41 +87,32 @@ func (a *App) provisionURLs() error {
 		return errors.New("public_url: missing: set it to the URL at which people reach the site, such as https://example.com")
 	}
 	for i, raw := range a.PublicURLs {
-		u, err := checkOrigin(raw)
+		origin, err := api.ParseOrigin(raw)
 		if err != nil {
 			return fmt.Errorf("public_url: %w", err)
 		}
-		a.PublicURLs[i] = strings.TrimSuffix(raw, "/")
-		if u.Scheme == "http" && !loopback.Host(u.Hostname()) {
-			a.log.Warn("public_url is not https: links and tokens can be read on the way", zap.String("public_url", raw))
+		a.PublicURLs[i] = origin
+		if strings.HasPrefix(origin, "http:") && !loopback.Host(hostOf(origin)) {
+			a.log.Warn("public_url is not https: links and tokens can be read on the way", zap.String("public_url", origin))
 		}
 	}
 	for i, raw := range a.CORSOrigins {
-		if _, err := checkOrigin(raw); err != nil {
+		origin, err := api.ParseOrigin(raw)
+		if err != nil {
 			return fmt.Errorf("cors_origins: %w", err)
 		}
-		a.CORSOrigins[i] = strings.TrimSuffix(raw, "/")
+		a.CORSOrigins[i] = origin
 	}
 	if a.Issuer == "" {
-		a.Issuer = a.publicHost()
+		a.Issuer = factor.DisplayText(hostOf(a.PublicURLs[0]), totp.MaxIssuer)
 	}
 	return nil
 }
 
-// checkOrigin parses raw as scheme, host and perhaps port, nothing more.
-func checkOrigin(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
-		u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#") {
-		return nil, fmt.Errorf("%q is not of the form https://example.com: give scheme, host and, where it is not the default, port", raw)
-	}
-	return u, nil
-}
-
-// publicHost is the host of the first public URL, in lower case.
-func (a *App) publicHost() string {
-	u, _ := url.Parse(a.PublicURLs[0]) // checked before
-	return strings.ToLower(u.Hostname())
+// hostOf is the host of an origin.
+func hostOf(origin string) string {
+	u, _ := url.Parse(origin) // ParseOrigin has made it
+	return u.Hostname()
 }
 
 // provisionKinds makes the kinds of factor on offer.
@@ -149,7 +144,7 @@ func (a *App) provisionKinds() ([]factor.Kind, error) {
 }
 
 func (a *App) magicLink() (*magiclink.Kind, error) {
-	sender, err := a.MagicLink.sender()
+	sender, err := a.MagicLink.sender(a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +157,7 @@ func (a *App) magicLink() (*magiclink.Kind, error) {
 	})
 }
 
-func (m *MagicLink) sender() (mail.Sender, error) {
+func (m *MagicLink) sender(log *zap.Logger) (mail.Sender, error) {
 	if m.From == "" {
 		return nil, errors.New(`from: missing: set the mails' sender, such as "Acme <no-reply@example.com>"`)
 	}
@@ -170,6 +165,9 @@ func (m *MagicLink) sender() (mail.Sender, error) {
 	case m.SMTP != nil && m.Directory != "":
 		return nil, errors.New("smtp and directory cannot stand together: keep one")
 	case m.SMTP != nil:
+		if m.SMTP.TLS == string(mail.NoTLS) && !loopback.Host(hostPart(m.SMTP.Address)) {
+			log.Warn("smtp: mails go out without TLS: links can be read on the way", zap.String("smtp", m.SMTP.Address))
+		}
 		return mail.NewSMTP(mail.SMTPConfig{
 			Addr:     m.SMTP.Address,
 			From:     m.From,
@@ -184,6 +182,11 @@ func (m *MagicLink) sender() (mail.Sender, error) {
 	}
 }
 
+func hostPart(address string) string {
+	host, _, _ := net.SplitHostPort(address) // checked by mail.NewSMTP
+	return host
+}
+
 // passkey returns the kind of passkeys, nil when they are not configured
 // and the public URLs do not allow them: browsers make none for an IP
 // address or over plain http.
@@ -193,12 +196,15 @@ func (a *App) passkey() (*passkey.Kind, error) {
 		p = *a.Passkey
 	}
 	if p.RPID == "" {
-		p.RPID = a.publicHost()
+		p.RPID = a.commonHost()
 	}
 	if len(p.Origins) == 0 {
-		for _, raw := range a.PublicURLs {
-			if u, err := url.Parse(raw); err == nil && within(u.Hostname(), p.RPID) {
-				p.Origins = append(p.Origins, raw)
+		for _, origin := range a.PublicURLs {
+			if within(hostOf(origin), p.RPID) {
+				p.Origins = append(p.Origins, origin)
+			} else {
+				a.log.Warn("passkeys cannot be used at this public URL, which is outside their domain: set passkey { rp_id … } "+
+					"to a domain that all of them are in", zap.String("public_url", origin), zap.String("rp_id", p.RPID))
 			}
 		}
 		if len(p.Origins) == 0 {
@@ -217,6 +223,18 @@ func (a *App) passkey() (*passkey.Kind, error) {
 		return nil, nil
 	}
 	return kind, err
+}
+
+// commonHost is the host of a public URL that the others are within, or
+// that of the first when there is none.
+func (a *App) commonHost() string {
+	for _, candidate := range a.PublicURLs {
+		outside := func(origin string) bool { return !within(hostOf(origin), hostOf(candidate)) }
+		if !slices.ContainsFunc(a.PublicURLs, outside) {
+			return hostOf(candidate)
+		}
+	}
+	return hostOf(a.PublicURLs[0])
 }
 
 // within reports whether host is domain or below it.

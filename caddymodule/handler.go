@@ -44,6 +44,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	h.routes = h.app.routes
+	h.app.sites.Add(1)
 	return nil
 }
 

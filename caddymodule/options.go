@@ -27,7 +27,7 @@ func parseBlock(d *caddyfile.Dispenser, block string, options map[string]option,
 				strings.Join(slices.Sorted(maps.Keys(options)), ", "))
 		}
 		if seen[name] && !slices.Contains(repeatable, name) {
-			return d.Errf("option %q is given twice in %s: keep one", name, block)
+			return d.Errf("option %q is given twice in %s: give it once, with all its values", name, block)
 		}
 		seen[name] = true
 		if err := parse(d); err != nil {

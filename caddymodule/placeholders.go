@@ -40,24 +40,6 @@ func (a *App) expandPlaceholders() error {
 	for i := range a.CORSOrigins {
 		texts[fmt.Sprintf("cors_origins %d", i+1)] = &a.CORSOrigins[i]
 	}
-	if b := a.Bearer; b != nil {
-		texts["bearer: jwks_url"] = &b.JWKSURL
-		texts["bearer: jwks_file"] = &b.JWKSFile
-		texts["bearer: public_key"] = &b.PublicKey
-		texts["bearer: oidc"] = &b.OIDC
-		texts["bearer: hmac_secret"] = &b.HMACSecret
-		texts["bearer: issuer"] = &b.Issuer
-		texts["bearer: cookie"] = &b.Cookie
-		for i := range b.Audience {
-			texts[fmt.Sprintf("bearer: audience %d", i+1)] = &b.Audience[i]
-		}
-		for field, claim := range b.Claims {
-			if err := expand("bearer: claim "+field, &claim); err != nil {
-				return err
-			}
-			b.Claims[field] = claim
-		}
-	}
 	if m := a.MagicLink; m != nil {
 		texts["magic_link: from"] = &m.From
 		texts["magic_link: directory"] = &m.Directory
@@ -76,6 +58,41 @@ func (a *App) expandPlaceholders() error {
 			texts[fmt.Sprintf("passkey: origins %d", i+1)] = &p.Origins[i]
 		}
 	}
+	if err := expandAll(texts); err != nil {
+		return err
+	}
+	if a.Bearer == nil {
+		return nil
+	}
+	return a.Bearer.expandPlaceholders()
+}
+
+func (b *Bearer) expandPlaceholders() error {
+	texts := map[string]*string{
+		"bearer: jwks_url":    &b.JWKSURL,
+		"bearer: jwks_file":   &b.JWKSFile,
+		"bearer: public_key":  &b.PublicKey,
+		"bearer: oidc":        &b.OIDC,
+		"bearer: hmac_secret": &b.HMACSecret,
+		"bearer: issuer":      &b.Issuer,
+		"bearer: cookie":      &b.Cookie,
+	}
+	for i := range b.Audience {
+		texts[fmt.Sprintf("bearer: audience %d", i+1)] = &b.Audience[i]
+	}
+	for _, field := range slices.Sorted(maps.Keys(b.Claims)) {
+		claim := b.Claims[field]
+		if err := expand("bearer: claim "+field, &claim); err != nil {
+			return err
+		}
+		b.Claims[field] = claim
+	}
+	return expandAll(texts)
+}
+
+// expandAll expands texts by option, in one order, so that a configuration
+// with two mistakes gives the same error each time.
+func expandAll(texts map[string]*string) error {
 	for _, option := range slices.Sorted(maps.Keys(texts)) {
 		if err := expand(option, texts[option]); err != nil {
 			return err

@@ -30,44 +30,52 @@ var (
 	ErrForeignStore = errors.New("the store holds documents that are not caddy-mfa's")
 )
 
+// Made tells what was made by LoadKeys. A store that is new beside keys that
+// are not is either the first of its node, or one that got lost.
+type Made struct {
+	Keys  bool // the key file
+	Store bool // the store had never been used
+}
+
 // LoadKeys returns the keys at path if they are those of st, and makes
 // them only for a store that has never been used: with new keys, an
 // existing store would look empty and everybody would enrol anew.
 // ErrKeyMissing, ErrKeyMismatch or ErrForeignStore is returned when path
-// and st do not belong together. The second result reports whether the key file
-// was made.
-func LoadKeys(ctx context.Context, st store.Store, path string) (*seal.Keys, bool, error) {
+// and st do not belong together.
+func LoadKeys(ctx context.Context, st store.Store, path string) (*seal.Keys, Made, error) {
 	check, err := st.Get(ctx, checkKey)
 	if errors.Is(err, store.ErrNotFound) {
 		return adoptStore(ctx, st, path)
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("reading key check: %w", err)
+		return nil, Made{}, fmt.Errorf("reading key check: %w", err)
 	}
 	keys, err := seal.Load(path)
 	if errors.Is(err, seal.ErrNoKeyFile) {
-		return nil, false, fmt.Errorf("%w: put the original file back at %s; without it the enrolled factors cannot be read", ErrKeyMissing, path)
+		return nil, Made{}, fmt.Errorf("%w: put the original file back at %s; without it the enrolled factors cannot be read", ErrKeyMissing, path)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, Made{}, err
 	}
-	return keys, false, compare(keys, check, path)
+	return keys, Made{}, compare(keys, check, path)
 }
 
 // adoptStore ties a store without a check to the keys at path.
-func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, bool, error) {
+func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, Made, error) {
 	documents, err := st.List(ctx, "", "", 1)
 	if err != nil {
-		return nil, false, fmt.Errorf("listing documents: %w", err)
+		return nil, Made{}, fmt.Errorf("listing documents: %w", err)
 	}
 	if len(documents) > 0 && documents[0].Key != checkKey {
-		return nil, false, ErrForeignStore
+		return nil, Made{}, ErrForeignStore
 	}
 	keys, created, err := seal.LoadOrCreate(path)
 	if err != nil {
-		return nil, false, err
+		return nil, Made{}, err
 	}
+	var adopted bool
 	err = st.Update(ctx, func(tx store.Tx) error {
+		adopted = false
 		// Another node may have come first, with the same keys or not.
 		check, err := tx.Get(checkKey)
 		if err == nil {
@@ -80,12 +88,13 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, b
 		if err != nil {
 			return err
 		}
+		adopted = true
 		return tx.Put(checkKey, sealed)
 	}, checkKey)
 	if err != nil {
-		return nil, false, fmt.Errorf("tying store to keys: %w", err)
+		return nil, Made{}, fmt.Errorf("tying store to keys: %w", err)
 	}
-	return keys, created, nil
+	return keys, Made{Keys: created, Store: adopted}, nil
 }
 
 func compare(keys *seal.Keys, check []byte, path string) error {

@@ -47,13 +47,13 @@ func TestKeysAreMadeForANewStoreAndReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, created, err := mfa.LoadKeys(t.Context(), f.store, path)
-	if err != nil || !created {
-		t.Fatal(created, err)
+	keys, made, err := mfa.LoadKeys(t.Context(), f.store, path)
+	if err != nil || made != (mfa.Made{Keys: true, Store: true}) {
+		t.Fatal(made, err)
 	}
-	again, created, err := mfa.LoadKeys(t.Context(), f.store, path)
-	if err != nil || created || again.ID() != keys.ID() {
-		t.Error(created, err)
+	again, made, err := mfa.LoadKeys(t.Context(), f.store, path)
+	if err != nil || made != (mfa.Made{}) || again.ID() != keys.ID() {
+		t.Error(made, err)
 	}
 }
 

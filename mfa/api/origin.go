@@ -19,8 +19,8 @@ func ParseOrigin(raw string) (string, error) {
 		return "", fmt.Errorf("%q is not of the form https://example.com: give scheme, host and, where it is not the default, port", raw)
 	}
 	for _, r := range u.Host {
-		if r >= 0x80 || r <= ' ' {
-			return "", fmt.Errorf("the host of %q is not in ASCII: write it as browsers send it, beginning with xn--", raw)
+		if r >= 0x80 || r <= ' ' || r == '*' {
+			return "", fmt.Errorf("the host of %q is no host name in ASCII: write it as browsers send it, an international one with xn--", raw)
 		}
 	}
 	origin := u.Scheme + "://" + strings.ToLower(u.Host)

@@ -25,7 +25,7 @@ func TestOriginsAreReadAsBrowsersSendThem(t *testing.T) {
 	for _, raw := range []string{
 		"", "example.com", "//example.com", "ftp://example.com", "https://", "https://example.com/x", "https://example.com//",
 		"https://example.com?", "https://example.com#", "https://u@example.com", "https://example.com:", "https://example.com:0",
-		"https://example.com:99999", "https://münchen.de", "https:example.com", "null",
+		"https://example.com:99999", "https://münchen.de", "https:example.com", "https://*.example.com", "null",
 	} {
 		if got, err := api.ParseOrigin(raw); err == nil {
 			t.Errorf("%s is taken for %q", raw, got)

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxIssuer is the longest issuer, in bytes of UTF-8. It stands in
+	// MaxIssuer is the longest issuer, in bytes of UTF-8. It stands in
 	// the URI twice, at up to three characters a byte.
-	maxIssuer = 64
+	MaxIssuer = 64
 
 	// maxLabel is the longest account name, in characters of the escaped
 	// form. With the longest issuer it makes a QR code of 101 modules a
@@ -55,8 +55,8 @@ func checkIssuer(issuer string) error {
 		return errors.New("issuer is empty: give the name that authenticator apps shall show")
 	case !factor.Plain(issuer):
 		return errors.New("issuer holds control characters or is not UTF-8: give plain text")
-	case len(issuer) > maxIssuer:
-		return fmt.Errorf("issuer is %d bytes long: give at most %d", len(issuer), maxIssuer)
+	case len(issuer) > MaxIssuer:
+		return fmt.Errorf("issuer is %d bytes long: give at most %d", len(issuer), MaxIssuer)
 	}
 	return nil
 }
