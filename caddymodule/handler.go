@@ -49,6 +49,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.Opaque != "" {
+		// A request target such as http:mfa/setup, which HTTP does not have
+		// (RFC 9112, 3.2) and whose path an upstream may make up.
+		api.BadTarget(w)
+		return nil
+	}
 	route, ok := h.routes.Find(r.URL.Path)
 	if !ok {
 		return next.ServeHTTP(w, r)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,3 +149,12 @@ func TestARouteThatIsReservedNeverReachesTheUpstream(t *testing.T) {
 }
 
 var _ caddyhttp.Handler = (*upstream)(nil)
+
+func TestARequestTargetThatIsNoPathIsRefused(t *testing.T) {
+	h := waitingHandler(t)
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.URL = &url.URL{Scheme: "http", Opaque: "mfa/setup"} // as net/http reads POST http:mfa/setup
+	if w := serve(t, h, r); w.Code != http.StatusBadRequest {
+		t.Errorf("answer is %d %s, want 400", w.Code, w.Body)
+	}
+}

@@ -1,12 +1,14 @@
 package mfa
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
@@ -83,43 +85,53 @@ type credentialOwner struct {
 	Account string `json:"account"`
 }
 
-// confirm decides an attempt in one update, over the person's record and,
-// where the kind of factor has unique credentials, that of the credential.
+// confirm checks the proof against the record as it is, and then decides in
+// one update, over the record and, where the kind of factor has unique
+// credentials, that of the credential. The check, which may cost a caller
+// little and us much, stays out of the update, behind which others wait; the
+// update holds only for the setup that was checked.
 func (s *Service) confirm(ctx context.Context, c confirmation) error {
 	now := s.now().UTC()
 	userKey := userPrefix + c.account
+	before := &user{}
+	if err := s.documents.read(ctx, userKey, before); err != nil {
+		return fmt.Errorf("confirming setup: %w", err)
+	}
+	checked, err := c.pending(before, now)
+	if err != nil {
+		return err
+	}
+	credentialKey, err := credentialKey(c.kind, c.proof)
+	var credential factor.Credential
+	if err == nil {
+		credential, err = c.kind.Confirm(before.account(c.account, c.kind.Type()), checked.State, c.proof, now)
+	}
+	wrong := errors.Is(err, ErrWrongProof)
+	if err != nil && !(wrong && c.countsFailures) {
+		return fmt.Errorf("confirming setup: %w", err)
+	}
+	refusal := err
 	keys := []string{userKey}
-	credentialKey, unreadable := credentialKey(c.kind, c.proof)
-	if credentialKey != "" {
+	if !wrong && credentialKey != "" {
 		keys = append(keys, credentialKey)
 	}
-	var refusal error // an outcome that is written down all the same
-	err := s.documents.update(ctx, func(t transaction) error {
-		refusal = nil
+	err = s.documents.update(ctx, func(t transaction) error {
 		u := &user{}
 		if _, err := t.get(userKey, u); err != nil {
 			return err
 		}
-		if err := c.admit(u); err != nil {
+		pending, err := c.pending(u, now)
+		if err != nil {
 			return err
 		}
-		pending := u.pending(c.kind.Type(), now)
-		if pending == nil {
-			return ErrNoPendingSetup
+		if !bytes.Equal(pending.State, checked.State) {
+			return ErrNoPendingSetup // another has taken its place
 		}
-		credential, err := factor.Credential{}, unreadable
-		if err == nil {
-			credential, err = c.kind.Confirm(u.account(c.account, c.kind.Type()), pending.State, c.proof, now)
-		}
-		if errors.Is(err, ErrWrongProof) && c.countsFailures {
-			refusal = err
+		if wrong {
 			if pending.Failures++; pending.Failures >= maxFailures {
 				u.dropPending(c.kind.Type())
 			}
 			return t.put(userKey, u)
-		}
-		if err != nil {
-			return err
 		}
 		if credentialKey != "" {
 			if err := claim(t, credentialKey, c.account); err != nil {
@@ -146,6 +158,18 @@ func (s *Service) confirm(ctx context.Context, c confirmation) error {
 		return fmt.Errorf("confirming setup: %w", err)
 	}
 	return refusal
+}
+
+// pending returns the setup that the attempt is for, if it may be made.
+func (c confirmation) pending(u *user, now time.Time) (*pendingSetup, error) {
+	if err := c.admit(u); err != nil {
+		return nil, err
+	}
+	pending := u.pending(c.kind.Type(), now)
+	if pending == nil {
+		return nil, ErrNoPendingSetup
+	}
+	return pending, nil
 }
 
 // credentialKey returns the key that makes the credential in proof unique,

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/mail"
 )
 
 // mailLimit is how many mails may go out within a span of time.
@@ -63,7 +65,8 @@ func (s *Service) addressKey(address string) (string, error) {
 
 // deliver sends the mail of a setup. The mail is counted before it goes
 // out, so that no number of requests at once gets past the limits, and
-// taken off the count when it could not be sent.
+// taken off the count only when it certainly was not sent: a recipient that
+// the server refuses counts, or any number of them could be tried.
 func (s *Service) deliver(ctx context.Context, caller Caller, address string, send func(context.Context) error) error {
 	userKey := userPrefix + caller.accountKey()
 	addressKey, err := s.addressKey(address)
@@ -97,9 +100,14 @@ func (s *Service) deliver(ctx context.Context, caller Caller, address string, se
 	if err != nil {
 		return err
 	}
+	// A caller that leaves does not stop the mail: whether it went out would
+	// then be unknown, and could not be counted.
+	ctx = context.WithoutCancel(ctx)
 	if err := send(ctx); err != nil {
-		// The caller may be gone, which is no reason to leave the count wrong.
-		return fmt.Errorf("%w: %w", ErrMailNotSent, errors.Join(err, s.uncount(context.WithoutCancel(ctx), userKey, addressKey, now)))
+		if errors.Is(err, mail.ErrUnavailable) {
+			err = errors.Join(err, s.uncount(ctx, userKey, addressKey, now))
+		}
+		return fmt.Errorf("%w: %w", ErrMailNotSent, err)
 	}
 	return nil
 }

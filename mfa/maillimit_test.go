@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/mail"
 )
 
 // mailTo asks for a mail to address and returns how long to wait where the
@@ -87,7 +89,7 @@ func TestAMailThatCannotBeSentChangesNothing(t *testing.T) {
 	f := newFixture(t)
 	f.wantMail(alice, "alice@example.com", 0)
 	token := f.mails.token(t)
-	down := errors.New("mail server is down")
+	down := fmt.Errorf("%w: nobody there", mail.ErrUnavailable)
 	f.mails.fail(down)
 	for range 10 {
 		_, err := f.mailTo(alice, "alice@example.com")
@@ -115,5 +117,37 @@ func TestMailRefusedByALimitReplacesNothing(t *testing.T) {
 	f.wantMail(alice, "alice@example.com", 15*time.Minute)
 	if err := f.ActivateMagicLink(t.Context(), token); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAMailThatMayHaveGoneOutCounts(t *testing.T) {
+	f := newFixture(t)
+	f.mails.fail(errors.New("the server closed the connection"))
+	for range 5 {
+		_, err := f.mailTo(alice, "alice@example.com")
+		wantError(t, err, mfa.ErrMailNotSent)
+	}
+	f.mails.fail(nil)
+	f.wantMail(alice, "alice@example.com", 15*time.Minute)
+	f.wantMail(bob, "alice@example.com", time.Hour)
+}
+
+func TestAClientThatLeavesStopsNeitherItsMailNorTheCount(t *testing.T) {
+	f := newFixture(t)
+	for range 5 {
+		ctx, leave := context.WithCancel(t.Context())
+		f.mails.during(leave)
+		_, err := f.Setup(ctx, alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
+		if err != nil {
+			t.Errorf("the setup ends with its client: %v", err)
+		}
+	}
+	f.mails.during(nil)
+	if len(f.mails.mails) != 5 {
+		t.Errorf("%d mails went out", len(f.mails.mails))
+	}
+	f.wantMail(alice, "alice@example.com", 15*time.Minute)
+	if err := f.ActivateMagicLink(t.Context(), f.mails.token(t)); err != nil {
+		t.Errorf("the last link: %v", err)
 	}
 }

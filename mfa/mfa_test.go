@@ -158,16 +158,29 @@ type mailbox struct {
 	mu    sync.Mutex
 	mails []mail.Message
 	fails error
+	meet  func() // called in the middle of a Send
 }
 
-func (m *mailbox) Send(_ context.Context, msg mail.Message) error {
+func (m *mailbox) Send(ctx context.Context, msg mail.Message) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.meet != nil {
+		m.meet()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if m.fails != nil {
 		return m.fails
 	}
 	m.mails = append(m.mails, msg)
 	return nil
+}
+
+func (m *mailbox) during(meet func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.meet = meet
 }
 
 func (m *mailbox) fail(err error) {

@@ -167,6 +167,12 @@ func Unavailable(w http.ResponseWriter) {
 	writeError(w, unavailable("MFA is starting or stopping: try again soon.", nil))
 }
 
+// BadTarget answers a request whose target is no path.
+func BadTarget(w http.ResponseWriter) {
+	setHeaders(w)
+	writeError(w, translate(badRequest("The request target is not a path that begins with a slash.")))
+}
+
 func writeError(w http.ResponseWriter, e *apiError) {
 	if e.challenge != "" {
 		w.Header().Set("WWW-Authenticate", e.challenge)

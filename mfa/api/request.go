@@ -10,11 +10,17 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
-// maxBody is the size of the largest request body, in bytes.
-const maxBody = 64 << 10
+const (
+	// maxBody is the size of the largest request body, in bytes.
+	maxBody = 64 << 10
+
+	// bodyTimeout is how long a body may take to arrive.
+	bodyTimeout = 10 * time.Second
+)
 
 // readJSON decodes the body of r, which must be one JSON object, into the
 // struct that into points to. It accepts what only one reading is
@@ -24,7 +30,12 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if err := checkContentType(r); err != nil {
 		return err
 	}
+	// A body that never ends would hold up the end of the server. Where no
+	// deadline can be set, the server's own hold.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	_ = connection.SetReadDeadline(time.Time{})
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return errTooLarge
 	}

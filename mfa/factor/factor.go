@@ -43,8 +43,7 @@ type Kind interface {
 	// Confirm checks proof against the state of a pending setup.
 	// ErrWrongProof, wrapped with the reason, is returned when the proof
 	// does not fit.
-	// Confirm is called inside a store update, possibly more than once: it
-	// computes and does nothing else.
+	// It computes and does nothing else.
 	Confirm(account Account, state json.RawMessage, proof Proof, now time.Time) (Credential, error)
 }
 
@@ -102,8 +101,8 @@ type Offer struct {
 	// Lifetime is how long the setup may wait for its confirmation; 0
 	// leaves it to the service.
 	Lifetime time.Duration
-	// Address is the e-mail address that Deliver writes to, "" when
-	// nothing is to be delivered.
+	// Address is the mailbox that Deliver writes to, in the one spelling
+	// that limits count by, "" when nothing is to be delivered.
 	Address string
 	// Deliver sends what has to reach the person by another way. It is nil when
 	// there is nothing to send. It gives up when ctx ends and within

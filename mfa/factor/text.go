@@ -8,7 +8,7 @@ import (
 
 // Plain reports whether s is text that may stand in a line shown to a
 // person: UTF-8 without control characters, line breaks and marks that
-// reverse the order in which the text around them is shown.
+// cannot be seen or reverse the order of the text around them.
 func Plain(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unshowable)
 }
@@ -29,5 +29,6 @@ func DisplayText(s string, limit int) string {
 }
 
 func unshowable(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	const nonJoiner, joiner = 0x200C, 0x200D // some scripts, and emoji, are made with them
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Cf) && r != nonJoiner && r != joiner
 }

@@ -44,6 +44,13 @@ func parseAddress(input string) (address, error) {
 	if err != nil {
 		return "", errors.New("the part after the @ is not a domain name")
 	}
+	if !public(domain) {
+		return "", errors.New("the part after the @ is not a domain name that mail is sent to over the internet")
+	}
+	if strings.ContainsAny(local, "%!") {
+		// Relays of old take these for a route to another host.
+		return "", errors.New("the part before the @ holds % or !, which mail servers rarely take")
+	}
 	bare := local + "@" + domain
 	if len(local) > 64 || len(bare) > 254 {
 		return "", errors.New("it is too long: 64 bytes before the @ and 254 in all are the most (RFC 5321)")
@@ -56,6 +63,29 @@ func parseAddress(input string) (address, error) {
 	return address(bare), nil
 }
 
-// canonical is the form that limits count by: the whole in lower case, as
-// all mail servers of note ignore the case of the local part.
+// public reports whether a domain in ASCII is more than a bare host and is
+// no IP address in any spelling. Only localhost may do without a dot, for
+// development.
+func public(domain string) bool {
+	dot := strings.LastIndexByte(domain, '.')
+	if dot < 0 {
+		return domain == "localhost"
+	}
+	// No top-level domain begins with a digit; numbers, hexadecimal too,
+	// are what addresses end in.
+	return domain[dot+1] < '0' || domain[dot+1] > '9'
+}
+
+// canonical is the form that addresses are compared by: the whole in lower
+// case, as all mail servers of note ignore the case of the local part.
 func (a address) canonical() string { return strings.ToLower(string(a)) }
+
+// mailbox is the form that limits count by: canonical without a tag after
+// a plus sign, which leads to the same mailbox wherever it means anything.
+func (a address) mailbox() string {
+	local, domain, _ := strings.Cut(a.canonical(), "@")
+	if name, _, tagged := strings.Cut(local, "+"); tagged && name != "" {
+		local = name
+	}
+	return local + "@" + domain
+}

@@ -148,7 +148,7 @@ func (k *Kind) Begin(account factor.Account, request factor.Request, now time.Ti
 		State:    state,
 		Answer:   Enrolment{Email: string(to)},
 		Lifetime: k.expiry,
-		Address:  to.canonical(),
+		Address:  to.mailbox(),
 		Deliver:  func(ctx context.Context) error { return k.sender.Send(ctx, msg) },
 	}, nil
 }

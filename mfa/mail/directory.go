@@ -50,12 +50,12 @@ func (d *Directory) Send(ctx context.Context, msg Message) error {
 		return err
 	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
-		return fmt.Errorf("making mail directory: %w", err)
+		return fmt.Errorf("%w: making mail directory: %w", ErrUnavailable, err)
 	}
 	// The random part keeps other processes' names apart.
 	name := at.UTC().Format("20060102T150405.000000000Z") + "-" + rand.Text()[:10] + ".eml"
 	if err := writeFile(d.dir, name, content); err != nil {
-		return fmt.Errorf("writing mail: %w", err)
+		return fmt.Errorf("%w: writing mail: %w", ErrUnavailable, err)
 	}
 	return nil
 }

@@ -93,6 +93,7 @@ func startServer(t *testing.T, options serverOptions) *testServer {
 	}()
 	t.Cleanup(func() {
 		_ = server.Close()
+		_ = listener.Close() // which Serve may not have seen yet
 		<-done
 	})
 	return s

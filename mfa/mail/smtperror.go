@@ -39,7 +39,10 @@ func (s *SMTP) describe(ctx context.Context, at stage, err error) error {
 	case errors.As(err, &malformed), at == authenticating:
 		err = errors.New(s.redact(err.Error()))
 	}
-	return fmt.Errorf("sending mail through %s: %s: %w", s.addr, at, err)
+	if at == namingRecipient || at == sendingContent {
+		return fmt.Errorf("sending mail through %s: %s: %w", s.addr, at, err)
+	}
+	return fmt.Errorf("%w: sending mail through %s: %s: %w", ErrUnavailable, s.addr, at, err)
 }
 
 // redact takes out of a server's words what they may repeat of ours: the
@@ -61,7 +64,7 @@ func (s *SMTP) redact(text string) string {
 		words = append(words[:most], gap)
 	}
 	for i, word := range words {
-		if len(word) > longest || strings.ContainsAny(word, "@/#") {
+		if len(word) > longest || strings.ContainsAny(word, "@/#=") {
 			words[i] = gap
 		}
 	}

@@ -150,7 +150,7 @@ func (s *Store) commit(g *group) error {
 	// A failure to see how long the file is now does not undo the
 	// commit; the old size still holds as the shortest it may be.
 	_ = s.remeasure()
-	return nil
+	return s.inPlace()
 }
 
 func (s *Store) rollback(g *group) error {

@@ -184,6 +184,23 @@ func (s *Store) remeasure() error {
 	return nil
 }
 
+// inPlace makes sure that the file is still the one at its path: what is
+// written to one that was removed or replaced is gone with the process.
+func (s *Store) inPlace() error {
+	own, err := s.file.Stat()
+	if err != nil {
+		return unavailable(s.path, err)
+	}
+	there, err := os.Stat(s.path)
+	if err == nil && os.SameFile(own, there) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unavailable(s.path, err)
+	}
+	return s.fail(fmt.Errorf("%w: the file was removed or replaced while in use: stop the process and put it back", store.ErrCorrupt))
+}
+
 // fail puts the store out of use and returns the error that every call
 // has from now on.
 func (s *Store) fail(err error) error {
