@@ -1,0 +1,70 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/totp"
+)
+
+func TestABodyThatCouldBeReadTwoWaysIsRefused(t *testing.T) {
+	f := newFixture(t)
+	for _, row := range []struct{ name, body, text string }{
+		{"empty", "", "empty"},
+		{"blank", " \n", "empty"},
+		{"truncated", `{"mfaType":`, "not valid JSON"},
+		{"single quotes", `{'mfaType':'GOOGLE_AUTH'}`, "error at byte"},
+		{"trailing comma", `{"mfaType":"GOOGLE_AUTH",}`, "not valid JSON"},
+		{"trailing data", `{"mfaType":"GOOGLE_AUTH"} {}`, "after its JSON object"},
+		{"trailing brace", `{"mfaType":"GOOGLE_AUTH"}}`, "after its JSON object"},
+		{"array", `["GOOGLE_AUTH"]`, "must be a JSON object"},
+		{"null", `null`, "must be a JSON object"},
+		{"text", `"GOOGLE_AUTH"`, "must be a JSON object"},
+		{"twice", `{"mfaType":"GOOGLE_AUTH","mfaType":"PASSKEY"}`, `"mfaType" is in the request body twice`},
+		{"twice, escaped", `{"mfaType":"GOOGLE_AUTH","mfa\u0054ype":"PASSKEY"}`, "twice"},
+		{"twice further in", `{"mfaType":"PASSKEY","deviceInfo":{"name":"a","name":"b"}}`, "twice"},
+		{"twice in an unknown member", `{"mfaType":"PASSKEY","x":[{"y":1,"y":2}]}`, "twice"},
+		{"twice further in, in another case", `{"mfaType":"PASSKEY","deviceInfo":{"name":"a","Name":"b"}}`, "twice"},
+		{"another case", `{"mfatype":"GOOGLE_AUTH"}`, `"mfatype" must be written "mfaType"`},
+		{"a second spelling", `{"mfaType":"GOOGLE_AUTH","MFATYPE":"PASSKEY"}`, "twice"},
+		{"number", `{"mfaType":1}`, `"mfaType" must be a string`},
+		{"object", `{"mfaType":{}}`, `"mfaType" must be a string`},
+		{"device as text", `{"mfaType":"PASSKEY","deviceInfo":"phone"}`, `"deviceInfo" must be an object`},
+		{"device's name as number", `{"mfaType":"PASSKEY","deviceInfo":{"name":1}}`, `"deviceInfo.name" must be a string`},
+		{"invalid UTF-8", "{\"mfaType\":\"GOOGLE_AUTH\xff\"}", "UTF-8"},
+		{"long name", `{"` + strings.Repeat("x", 500) + `":1,"` + strings.Repeat("x", 500) + `":1}`, "…"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := f.post("/mfa/setup", row.body)
+			wantError(t, w, 400, "invalid_request", row.text)
+			if len(w.Body.String()) > 300 {
+				t.Errorf("the answer echoes the request: %s", w.Body)
+			}
+		})
+	}
+}
+
+func TestABodyMustBeJSONOfAtMost64KiB(t *testing.T) {
+	f := newFixture(t)
+	f.service.setup = &mfa.Setup{Offer: totp.Enrolment{}}
+	const body = `{"mfaType":"GOOGLE_AUTH"}`
+	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "json", ""} {
+		headers := []string{"Authorization", "Bearer good"}
+		if contentType != "" {
+			headers = append(headers, "Content-Type", contentType)
+		}
+		wantError(t, f.do("POST", "/mfa/setup", body, headers...), 415, "unsupported_media_type", "application/json")
+	}
+	wantError(t, f.post("/mfa/setup", body, "Content-Encoding", "gzip"), 415, "unsupported_media_type", "")
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=UTF-8", `application/json;charset="utf-8"`} {
+		if w := f.do("POST", "/mfa/setup", body, "Authorization", "Bearer good", "Content-Type", contentType); w.Code != 200 {
+			t.Errorf("%s: %d %s", contentType, w.Code, w.Body)
+		}
+	}
+	padding := strings.Repeat(" ", 64<<10-len(body))
+	if w := f.post("/mfa/setup", body+padding); w.Code != 200 {
+		t.Errorf("64 KiB: %d %s", w.Code, w.Body)
+	}
+	wantError(t, f.post("/mfa/setup", body+padding+" "), 413, "request_too_large", "64 KiB")
+}
