@@ -157,6 +157,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 			zap.String("method", r.Method), zap.String("path", r.URL.Path),
 			zap.Int("status", e.status), zap.String("code", e.code), zap.Error(e.cause))
 	}
+	discardBody(w, r)
 	writeError(w, e)
 }
 

@@ -30,12 +30,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if err := checkContentType(r); err != nil {
 		return err
 	}
-	// A body that never ends would hold up the end of the server. Where no
-	// deadline can be set, the server's own hold.
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
+	defer limitBodyTime(w)()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = connection.SetReadDeadline(time.Time{})
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return errTooLarge
 	}
@@ -58,6 +54,26 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 		return decodeError(err)
 	}
 	return nil
+}
+
+// limitBodyTime limits how long the body may take to arrive, until the
+// function it returns is called: a body that never ends would hold up the
+// end of the server. Where no deadline can be set, the server's own hold.
+func limitBodyTime(w http.ResponseWriter) (lift func()) {
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
+	return func() { _ = connection.SetReadDeadline(time.Time{}) }
+}
+
+// discardBody reads what a refusal has left of the body. A server that
+// closes a connection with data unread resets it, and the client may lose
+// the answer that says what was wrong.
+func discardBody(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" {
+		return // a client that waits to be asked for the body sends none
+	}
+	defer limitBodyTime(w)()
+	_, _ = io.CopyN(io.Discard, r.Body, maxBody) // more than this is the client's risk
 }
 
 func checkContentType(r *http.Request) error {

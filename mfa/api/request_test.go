@@ -1,6 +1,10 @@
 package api_test
 
 import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -67,4 +71,29 @@ func TestABodyMustBeJSONOfAtMost64KiB(t *testing.T) {
 		t.Errorf("64 KiB: %d %s", w.Code, w.Body)
 	}
 	wantError(t, f.post("/mfa/setup", body+padding+" "), 413, "request_too_large", "64 KiB")
+}
+
+func TestARefusalReachesAClientWhoseBodyComesLate(t *testing.T) {
+	f := newFixture(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route, _ := f.routes.Find(r.URL.Path)
+		f.handler.ServeHTTP(w, r, route)
+	}))
+	defer server.Close()
+	for range 50 {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"POST /mfa/setup HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 20\r\n\r\n", "{\n", "        ", "        \n}"} {
+			if _, err := io.WriteString(conn, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.Contains(string(answer), "authentication_required") {
+			t.Fatalf("%v after %q", err, answer)
+		}
+		conn.Close()
+	}
 }
