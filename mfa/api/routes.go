@@ -113,7 +113,7 @@ func (r *Routes) Find(p string) (*Route, bool) {
 // that no cleaning could turn p into a route: it is an ordinary path that
 // differs from the prefix within the prefix's length.
 func (r *Routes) cannotBe(p string) bool {
-	if p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.Contains(p, "/.") {
+	if p == "" || p[0] != '/' || needsCleaning(p) {
 		return false
 	}
 	for i := 0; i < len(r.prefix); i++ {
@@ -137,17 +137,28 @@ func (r *Routes) cannotBe(p string) bool {
 // plain reports whether lowering and cleaning would leave p as it is, but
 // for a trailing slash. Nearly every request is, and is spared both.
 func plain(p string) bool {
-	if p == "" || p[0] != '/' {
+	if p == "" || p[0] != '/' || needsCleaning(p) {
 		return false
 	}
 	for i := 0; i < len(p); i++ {
-		c := p[i]
-		if 'A' <= c && c <= 'Z' || c >= 0x80 {
-			return false
-		}
-		if c == '/' && i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.') {
+		if c := p[i]; 'A' <= c && c <= 'Z' || c >= 0x80 {
 			return false
 		}
 	}
 	return true
+}
+
+// needsCleaning reports whether p has a doubled slash or a segment that
+// begins with a dot.
+func needsCleaning(p string) bool {
+	for {
+		slash := strings.IndexByte(p, '/')
+		if slash < 0 || slash+1 == len(p) {
+			return false
+		}
+		p = p[slash+1:]
+		if p[0] == '/' || p[0] == '.' {
+			return true
+		}
+	}
 }
