@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -92,7 +91,7 @@ type App struct {
 	kinds    []factor.Kind
 	routes   *api.Routes
 
-	sites   atomic.Int32  // handlers that were provisioned
+	served  bool          // some site has the handler
 	handler *api.Handler  // nil where Start failed
 	started chan struct{} // closed when Start is done and handler is settled
 
@@ -271,7 +270,7 @@ func (a *App) warn(made mfa.Made) {
 	if open, err := readableByOthers(a.KeyFile); err == nil && open {
 		a.log.Warn("others may read the key file: make it 0600", zap.String("key_file", a.KeyFile))
 	}
-	if a.sites.Load() == 0 {
+	if !a.served {
 		a.log.Warn("no site has the directive mfa: its routes are served nowhere")
 	}
 }

@@ -44,7 +44,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	h.routes = h.app.routes
-	h.app.sites.Add(1)
+	h.app.served = true
 	return nil
 }
 
@@ -79,32 +79,33 @@ const startTimeout = 3 * time.Second
 // taken requests by then: these are served as they would have been without
 // the attempt.
 func (a *App) await(ctx context.Context) *api.Handler {
+	if handler := a.serving(); handler != nil {
+		return handler
+	}
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
 	select {
 	case <-a.started:
-		if a.handler != nil {
-			return a.handler
-		}
-	default:
-		timeout := time.NewTimer(startTimeout)
-		defer timeout.Stop()
-		select {
-		case <-a.started:
-			if a.handler != nil {
-				return a.handler
-			}
-		case <-timeout.C:
-		case <-ctx.Done():
-			return nil
-		}
+	case <-timeout.C:
+	case <-ctx.Done():
+		return nil
 	}
-	current, err := caddy.ActiveContext().AppIfConfigured("mfa")
+	if handler := a.serving(); handler != nil {
+		return handler
+	}
+	active, err := caddy.ActiveContext().AppIfConfigured("mfa")
 	if err != nil {
 		return nil
 	}
-	before := current.(*App)
+	return active.(*App).serving()
+}
+
+// serving returns what serves the routes, nil before the app has started
+// and where it failed to.
+func (a *App) serving() *api.Handler {
 	select {
-	case <-before.started:
-		return before.handler
+	case <-a.started:
+		return a.handler
 	default:
 		return nil
 	}

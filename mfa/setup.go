@@ -77,11 +77,8 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 	setup := &Setup{Offer: offer.Answer, ExpiresAt: now.Add(lifetime).Truncate(time.Second)}
 	key := userPrefix + account.Key
 	err = s.documents.update(ctx, func(t transaction) error {
-		u, err := s.load(t, caller)
+		u, err := s.load(t, caller, now)
 		if err != nil {
-			return err
-		}
-		if err := s.requireSignIn(u, caller, now); err != nil {
 			return err
 		}
 		p := pendingSetup{Type: request.Type, ExpiresAt: setup.ExpiresAt, State: offer.State}
@@ -113,10 +110,14 @@ func (s *Service) account(ctx context.Context, caller Caller, t factor.Type) (fa
 	return account, nil
 }
 
-// load returns the caller's record, a new one when there is none.
-func (s *Service) load(t transaction, caller Caller) (*user, error) {
+// load returns the record, a new one when there is none, of a caller who
+// may begin a setup.
+func (s *Service) load(t transaction, caller Caller, now time.Time) (*user, error) {
 	u := &user{}
 	if _, err := t.get(userPrefix+caller.accountKey(), u); err != nil {
+		return nil, err
+	}
+	if err := s.requireSignIn(u, caller, now); err != nil {
 		return nil, err
 	}
 	return u, s.adopt(u, caller)

@@ -32,6 +32,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	defer limitBodyTime(w)()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	r.Body = http.NoBody // read to its end, or given up
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return errTooLarge
 	}

@@ -78,7 +78,7 @@ type Routes struct {
 // NewRoutes returns the routes under prefix, such as "/mfa": a clean,
 // lowercase ASCII path without a trailing slash.
 func NewRoutes(prefix string) (*Routes, error) {
-	if len(prefix) < 2 || prefix[0] != '/' || !plain(prefix) || strings.HasSuffix(prefix, "/") || strings.ContainsAny(prefix, "*{}%?#;\\ ") {
+	if len(prefix) < 2 || !tidy(prefix) || !lowercase(prefix) || strings.HasSuffix(prefix, "/") || strings.ContainsAny(prefix, "*{}%?#;\\ ") {
 		return nil, errors.New("the prefix must be a lowercase path such as /mfa, without a trailing slash")
 	}
 	return &Routes{prefix: prefix}, nil
@@ -89,10 +89,11 @@ func NewRoutes(prefix string) (*Routes, error) {
 // doubled slashes and dot segments; and a trailing slash is taken off. No
 // spelling that this matcher takes for a route gets to the upstream.
 func (r *Routes) Find(p string) (*Route, bool) {
-	if r.cannotBe(p) {
-		return nil, false
+	tidied := tidy(p)
+	if tidied && r.outside(p) {
+		return nil, false // as nearly every request is, at no cost
 	}
-	if !plain(p) {
+	if !tidied || !lowercase(p) {
 		p = path.Clean(strings.ToLower(p))
 	}
 	rest, ok := strings.CutPrefix(p, r.prefix)
@@ -109,13 +110,9 @@ func (r *Routes) Find(p string) (*Route, bool) {
 	return nil, false
 }
 
-// cannotBe reports, for nearly every request that is for the upstream,
-// that no cleaning could turn p into a route: it is an ordinary path that
-// differs from the prefix within the prefix's length.
-func (r *Routes) cannotBe(p string) bool {
-	if p == "" || p[0] != '/' || needsCleaning(p) {
-		return false
-	}
+// outside reports whether p, a tidy path, differs from the prefix within
+// the prefix's length, whatever the case of its letters.
+func (r *Routes) outside(p string) bool {
 	for i := 0; i < len(r.prefix); i++ {
 		if i == len(p) {
 			return true
@@ -134,31 +131,32 @@ func (r *Routes) cannotBe(p string) bool {
 	return false
 }
 
-// plain reports whether lowering and cleaning would leave p as it is, but
-// for a trailing slash. Nearly every request is, and is spared both.
-func plain(p string) bool {
-	if p == "" || p[0] != '/' || needsCleaning(p) {
+// tidy reports whether cleaning would leave p as it is, but for a trailing
+// slash: it begins with a slash and has neither a doubled one nor a segment
+// that begins with a dot.
+func tidy(p string) bool {
+	if p == "" || p[0] != '/' {
 		return false
 	}
+	for p != "/" {
+		if p[1] == '/' || p[1] == '.' {
+			return false
+		}
+		next := strings.IndexByte(p[1:], '/')
+		if next < 0 {
+			return true
+		}
+		p = p[1+next:]
+	}
+	return true
+}
+
+// lowercase reports whether p is ASCII without capitals.
+func lowercase(p string) bool {
 	for i := 0; i < len(p); i++ {
 		if c := p[i]; 'A' <= c && c <= 'Z' || c >= 0x80 {
 			return false
 		}
 	}
 	return true
-}
-
-// needsCleaning reports whether p has a doubled slash or a segment that
-// begins with a dot.
-func needsCleaning(p string) bool {
-	for {
-		slash := strings.IndexByte(p, '/')
-		if slash < 0 || slash+1 == len(p) {
-			return false
-		}
-		p = p[slash+1:]
-		if p[0] == '/' || p[0] == '.' {
-			return true
-		}
-	}
 }
