@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -136,4 +137,8 @@ var (
 	// ErrWrongProof is returned when a proof does not fit. Its wrapped
 	// text is for the operator's log and holds no secret.
 	ErrWrongProof = errors.New("wrong proof")
+
+	// ErrSpentProof is returned when a proof was right, and was used
+	// before. It wraps ErrWrongProof.
+	ErrSpentProof = fmt.Errorf("%w: used before", ErrWrongProof)
 )

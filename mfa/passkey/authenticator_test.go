@@ -2,15 +2,12 @@ package passkey
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"sync"
 	"testing"
 
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
@@ -138,7 +135,12 @@ func ec2Key(t testing.TB, curve elliptic.Curve, crv, alg int) coseKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	point, err := private.PublicKey.Bytes()
+	return ec2Public(t, &private.PublicKey, crv, alg)
+}
+
+func ec2Public(t testing.TB, public *ecdsa.PublicKey, crv, alg int) coseKey {
+	t.Helper()
+	point, err := public.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,28 +155,12 @@ func es256(t testing.TB) coseKey {
 
 func edDSA(t testing.TB) coseKey {
 	t.Helper()
-	public, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return coseKey{1: 1, 3: -8, -1: 6, -2: []byte(public)}
+	return edDSASigner(t).public
 }
-
-var rsaModulus = sync.OnceValues(func() ([]byte, error) {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, err
-	}
-	return private.N.Bytes(), nil
-})
 
 func rs256(t testing.TB) coseKey {
 	t.Helper()
-	modulus, err := rsaModulus()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return coseKey{1: 3, 3: -257, -1: modulus, -2: []byte{1, 0, 1}}
+	return rs256Signer(t).public
 }
 
 // with returns key with one member changed.

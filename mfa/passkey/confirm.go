@@ -97,7 +97,7 @@ func (k *Kind) verify(handle []byte, challenge string, credential json.RawMessag
 	parsed.Response.AttestationObject.Format = string(protocol.AttestationFormatNone)
 	parsed.Response.AttestationObject.AttStatement = nil
 	// The service checks expiry, by its own clock.
-	verified, err := k.relyingParty.CreateCredential(user(handle), webauthn.SessionData{
+	verified, err := k.relyingParty.CreateCredential(user{handle: handle}, webauthn.SessionData{
 		Challenge:        challenge,
 		RelyingPartyID:   k.rpID,
 		UserID:           handle,
@@ -112,11 +112,8 @@ func (k *Kind) verify(handle []byte, challenge string, credential json.RawMessag
 
 // credentialID returns the credential ID that proof claims.
 func credentialID(proof factor.Proof) ([]byte, error) {
-	switch n := len(proof.Credential); {
-	case n == 0:
-		return nil, fmt.Errorf("%w: no credential was given", factor.ErrWrongProof)
-	case n > maxProof:
-		return nil, fmt.Errorf("%w: the credential has %d bytes, more than %d", factor.ErrWrongProof, n, maxProof)
+	if err := checkSize(proof.Credential); err != nil {
+		return nil, err
 	}
 	var claimed struct {
 		ID    protocol.URLEncodedBase64 `json:"id"`
@@ -136,9 +133,20 @@ func credentialID(proof factor.Proof) ([]byte, error) {
 	return claimed.RawID, nil
 }
 
+// checkSize refuses a credential that is too large to be read.
+func checkSize(credential json.RawMessage) error {
+	switch n := len(credential); {
+	case n == 0:
+		return fmt.Errorf("%w: no credential was given", factor.ErrWrongProof)
+	case n > maxProof:
+		return fmt.Errorf("%w: the credential has %d bytes, more than %d", factor.ErrWrongProof, n, maxProof)
+	}
+	return nil
+}
+
 // wrongProof wraps the reason of a failed verification. Reasons hold text
-// of the client's choosing, so they are quoted and cut; the challenge of
-// the setup, which some of them quote, is taken out.
+// of the client's choosing, so they are quoted and cut; the challenge,
+// which some of them quote, is taken out.
 func wrongProof(err error, challenge string) error {
 	reason := err.Error()
 	var detailed *protocol.Error
@@ -151,12 +159,3 @@ func wrongProof(err error, challenge string) error {
 	}
 	return fmt.Errorf("%w: verifying credential: %q", factor.ErrWrongProof, reason)
 }
-
-// user is the account in go-webauthn's terms: registration looks at
-// nothing but its handle.
-type user []byte
-
-func (u user) WebAuthnID() []byte                         { return u }
-func (u user) WebAuthnName() string                       { return "" }
-func (u user) WebAuthnDisplayName() string                { return "" }
-func (u user) WebAuthnCredentials() []webauthn.Credential { return nil }

@@ -1,6 +1,7 @@
 package passkey
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -78,5 +79,68 @@ func FuzzConfirmOfAnyAttestation(f *testing.F) {
 	}))
 	f.Fuzz(func(t *testing.T, attestation []byte) {
 		checkAnswer(t, kind, offer, answer.proofAround(t, attestation))
+	})
+}
+
+// fuzzedLogin returns an account, the options that it was given and the key
+// of its one passkey, the same in every process.
+func fuzzedLogin(f *testing.F) (factor.Account, LoginOptions, signer) {
+	private := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	key := signer{coseKey{1: 1, 3: -8, -1: 6, -2: []byte(private.Public().(ed25519.PublicKey))}, private, 0}
+	holder := account
+	holder.Credentials = []json.RawMessage{encodeJSON(f, record{ID: []byte{1}, PublicKey: encodeCBOR(f, key.public), AAGUID: make([]byte, 16), SignCount: 7})}
+	return holder, LoginOptions{Challenge: strings.Repeat("A", 43), RPID: "example.com"}, key
+}
+
+// checkLogin demands of any assertion whatsoever that it either is refused
+// as a wrong proof or answers the challenge and advances the counter.
+func checkLogin(t *testing.T, kind *Kind, holder factor.Account, challenge string, credential json.RawMessage) {
+	t.Helper()
+	answered, challengeErr := Challenge(credential)
+	if challengeErr != nil && !errors.Is(challengeErr, factor.ErrWrongProof) {
+		t.Errorf("Challenge: %v", challengeErr)
+	}
+	login, err := kind.VerifyLogin(holder, challenge, credential)
+	if err != nil {
+		if !errors.Is(err, factor.ErrWrongProof) {
+			t.Errorf("VerifyLogin: %v", err)
+		}
+		return
+	}
+	kept, err := readRecord(login.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if challengeErr != nil || answered != challenge || login.Index != 0 || kept.SignCount <= 7 {
+		t.Errorf("passkey %d logged in by an answer to %q, %v, with the counter at %d", login.Index, answered, challengeErr, kept.SignCount)
+	}
+}
+
+func FuzzLoginByAnyCredential(f *testing.F) {
+	kind := newKind(f, nil)
+	holder, options, key := fuzzedLogin(f)
+	for _, count := range []uint32{0, 7, 8} {
+		answer := honestAssertion(f, options, holder.Credentials[0], key)
+		answer.signCount = count
+		f.Add([]byte(answer.credential(f)))
+	}
+	f.Fuzz(func(t *testing.T, credential []byte) {
+		checkLogin(t, kind, holder, options.Challenge, credential)
+	})
+}
+
+// FuzzLoginByAnySignedData has a willing authenticator sign whatever comes
+// after the fixed part of its data.
+func FuzzLoginByAnySignedData(f *testing.F) {
+	kind := newKind(f, nil)
+	holder, options, key := fuzzedLogin(f)
+	attested := append(make([]byte, 16), 0, 1, 1)
+	f.Add(byte(flagUP), uint32(8), []byte(nil))
+	f.Add(byte(flagUP|flagAT), uint32(8), append(attested, encodeCBOR(f, key.public)...))
+	f.Add(byte(flagUP|flagUV|0x80), uint32(9), encodeCBOR(f, map[string]any{"hmac-secret": make([]byte, 32)}))
+	f.Fuzz(func(t *testing.T, flags byte, signCount uint32, extra []byte) {
+		answer := honestAssertion(t, options, holder.Credentials[0], key)
+		answer.flags, answer.signCount, answer.extra = flags, signCount, extra
+		checkLogin(t, kind, holder, options.Challenge, answer.credential(t))
 	})
 }

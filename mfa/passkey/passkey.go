@@ -2,10 +2,10 @@
 // keys that are bound to the relying party's domain and cannot be
 // phished (W3C Web Authentication, Level 3).
 //
-// It writes the creation options that a browser is given, has what comes
-// back verified by go-webauthn, and keeps the credential record that
-// later assertions are checked against. Attestation is neither asked for
-// nor kept: any authenticator will do.
+// It writes the options that a browser is given, has what comes back
+// verified by go-webauthn, and keeps the credential record that assertions
+// are checked against. Attestation is neither asked for nor kept: any
+// authenticator will do.
 package passkey
 
 import (
@@ -41,7 +41,7 @@ type Config struct {
 	// RPName is shown by the browser: the name of the product.
 	RPName string
 
-	// Origins are the web origins that passkeys may be made at, as
+	// Origins are the web origins that passkeys may be made and used at, as
 	// scheme://host[:port]; the first one is told to clients.
 	Origins []string
 
@@ -50,8 +50,9 @@ type Config struct {
 	// preferred.
 	UserVerification string
 
-	// Lifetime is how long a setup waits for its confirmation, 10 seconds
-	// to 24 hours; 0 means 10 minutes.
+	// Lifetime is how long a setup waits for its confirmation, and a
+	// login's challenge for its answer: 10 seconds to 24 hours; 0 means 10
+	// minutes.
 	Lifetime time.Duration
 }
 

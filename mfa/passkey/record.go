@@ -54,6 +54,17 @@ func newRecord(verified *webauthn.Credential, algorithm int64) record {
 	}
 }
 
+// credential returns the record in go-webauthn's terms, as far as an
+// assertion is checked against it.
+func (r record) credential() webauthn.Credential {
+	return webauthn.Credential{
+		ID:            r.ID,
+		PublicKey:     r.PublicKey,
+		Flags:         webauthn.CredentialFlags{UserVerified: r.UserVerified, BackupEligible: r.BackupEligible, BackupState: r.BackupState},
+		Authenticator: webauthn.Authenticator{AAGUID: r.AAGUID, SignCount: r.SignCount},
+	}
+}
+
 // readRecord reads the state of a confirmed passkey.
 func readRecord(state json.RawMessage) (record, error) {
 	var kept record
@@ -66,8 +77,9 @@ func readRecord(state json.RawMessage) (record, error) {
 	return kept, nil
 }
 
-// descriptors names the passkeys that an account has, so that the
-// browser makes no second one on the same authenticator.
+// descriptors names the passkeys that an account has: at setup, so that the
+// browser makes no second one on the same authenticator; at login, so that
+// it asks for one of them.
 func descriptors(states []json.RawMessage) ([]protocol.CredentialDescriptor, error) {
 	named := make([]protocol.CredentialDescriptor, len(states))
 	for i, state := range states {

@@ -99,3 +99,43 @@ func TestASelfAttestationOverOtherDataIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAuthenticatorOfAnotherMakeLogsInFromTheJSON(t *testing.T) {
+	kind := newKind(t, func(c *Config) { c.UserVerification = "required" })
+	relyingParty := virtualwebauthn.RelyingParty{ID: "example.com", Name: "Acme", Origin: "https://example.com:8443"}
+	for name, credential := range virtualKeys(t) {
+		holder := account
+		authenticator := virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: holder.Handle})
+		offer, enrolment := begin(t, kind, holder, factor.Request{})
+		creation, err := virtualwebauthn.ParseAttestationOptions(string(encodeJSON(t, enrolment.PublicKey)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		proof := factor.Proof{Credential: json.RawMessage(virtualwebauthn.CreateAttestationResponse(relyingParty, authenticator, credential, *creation))}
+		got, err := kind.Confirm(holder, offer.State, proof, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		holder.Credentials = []json.RawMessage{got.State}
+		authenticator.AddCredential(credential)
+
+		options := beginLogin(t, kind, holder)
+		request, err := virtualwebauthn.ParseAssertionOptions(string(encodeJSON(t, options)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if request.RelyingPartyID != "example.com" || authenticator.FindAllowedCredential(*request) == nil {
+			t.Errorf("%s: options read as %+v", name, request)
+		}
+		answer := json.RawMessage(virtualwebauthn.CreateAssertionResponse(relyingParty, authenticator, credential, *request))
+		if login, err := kind.VerifyLogin(holder, options.Challenge, answer); err != nil || !login.UserVerified {
+			t.Errorf("%s: %+v, %v", name, login, err)
+		}
+		phished := relyingParty
+		phished.Origin = "https://evil.test"
+		answer = json.RawMessage(virtualwebauthn.CreateAssertionResponse(phished, authenticator, credential, *request))
+		if _, err := kind.VerifyLogin(holder, options.Challenge, answer); !errors.Is(err, factor.ErrWrongProof) {
+			t.Errorf("%s at another origin: %v, want ErrWrongProof", name, err)
+		}
+	}
+}

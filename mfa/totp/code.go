@@ -51,9 +51,10 @@ func parseCode(typed string) (string, error) {
 }
 
 // findStep returns the time step at which secret gives code, among those
-// within the skew around now that come after spent, the last step that
-// was accepted (noStep for none). factor.ErrWrongProof is returned when
-// there is none (RFC 6238, section 5.2).
+// within the skew around now that come after spent, the last step that was
+// accepted (noStep for none). factor.ErrSpentProof is returned when the code
+// is that of a step up to spent alone, factor.ErrWrongProof when it is of
+// none (RFC 6238, section 5.2).
 //
 // All candidates are computed and compared in constant time, whichever
 // matches. When two steps happen to share the code, the later one is
@@ -64,7 +65,7 @@ func (k *Kind) findStep(secret, code string, now time.Time, spent int64) (int64,
 		return noStep, fmt.Errorf("computing code: the secret has %d characters instead of %d", len(secret), secretLength)
 	}
 	current := now.Unix() / period
-	found, matches := int64(noStep), 0
+	found, matches, replays := int64(noStep), 0, 0
 	for step := max(current-k.skew, 0); step <= current+k.skew; step++ {
 		expected, err := hotp.GenerateCode(secret, uint64(step))
 		if err != nil {
@@ -74,12 +75,17 @@ func (k *Kind) findStep(secret, code string, now time.Time, spent int64) (int64,
 		if step > spent {
 			fresh = 1
 		}
-		match := subtle.ConstantTimeCompare([]byte(expected), []byte(code)) & fresh
-		found = int64(subtle.ConstantTimeSelect(match, int(step), int(found)))
-		matches |= match
+		match := subtle.ConstantTimeCompare([]byte(expected), []byte(code))
+		found = int64(subtle.ConstantTimeSelect(match&fresh, int(step), int(found)))
+		matches |= match & fresh
+		replays |= match
 	}
-	if matches == 0 {
+	switch {
+	case matches != 0:
+		return found, nil
+	case replays != 0:
+		return noStep, fmt.Errorf("%w: the code's time step is spent", factor.ErrSpentProof)
+	default:
 		return noStep, fmt.Errorf("%w: the code is of no time step that is accepted now", factor.ErrWrongProof)
 	}
-	return found, nil
 }

@@ -3,9 +3,9 @@
 // understands, which is SHA-1, six digits and 30 seconds.
 //
 // It makes the secret, the otpauth URI and its QR code, and finds the
-// time step that a code belongs to. That step is kept with the
-// credential: a code is good once, and only the kept step can say which
-// codes are gone.
+// time step that a code belongs to, at the setup and at every login. That
+// step is kept with the credential: a code is good once, and only the kept
+// step can say which codes are gone.
 package totp
 
 import (
