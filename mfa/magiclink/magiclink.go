@@ -1,7 +1,7 @@
 // Package magiclink is the factor that an e-mail address makes: whoever
 // can open a link that was mailed to it holds it. This package enrols an
-// address: it mails a link whose token, sent back, confirms that the
-// address reaches the person.
+// address, by a link whose token, sent back, confirms that the address
+// reaches the person, and mails login links to a confirmed one.
 //
 // The token stands in the link's fragment, which browsers keep from
 // servers, proxies and logs; a page at the link's URL reads it and sends
@@ -16,13 +16,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/letter"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
 )
 
@@ -76,13 +74,13 @@ type Enrolment struct {
 
 // pending is factor.Offer.State: what confirms a setup.
 type pending struct {
-	Address    address `json:"address"`
-	SecretHash []byte  `json:"secretHash"` // SHA-256
+	Address    mailbox.Address `json:"address"`
+	SecretHash []byte          `json:"secretHash"` // SHA-256
 }
 
 // confirmed is factor.Credential.State.
 type confirmed struct {
-	Address address `json:"address"`
+	Address mailbox.Address `json:"address"`
 }
 
 // New checks config and returns the kind.
@@ -90,18 +88,13 @@ func New(config Config) (*Kind, error) {
 	if config.Sender == nil {
 		return nil, errors.New("magic link: a mail sender is needed: configure smtp or a directory")
 	}
-	link, err := url.Parse(config.LinkURL)
+	link, err := letter.PageURL(config.LinkURL)
 	if err != nil {
-		return nil, fmt.Errorf("magic link: parsing the link's URL: %w", err)
+		return nil, fmt.Errorf("magic link: %w", err)
 	}
-	if link.Scheme != "https" && link.Scheme != "http" || link.Hostname() == "" || link.User != nil ||
-		strings.ContainsAny(config.LinkURL, "#") {
-		return nil, fmt.Errorf("magic link: the link's URL %q is not an absolute http or https URL without user and fragment, "+
-			"such as https://example.com/mfa/magic-link", link.Redacted())
-	}
-	issuer := strings.TrimSpace(config.Issuer)
-	if issuer == "" || !utf8.ValidString(issuer) || strings.ContainsFunc(issuer, unicode.IsControl) {
-		return nil, fmt.Errorf("magic link: the issuer %q is empty or no plain text: set the service's name", config.Issuer)
+	issuer, err := letter.Issuer(config.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("magic link: %w", err)
 	}
 	expiry := config.Expiry
 	if expiry == 0 {
@@ -118,7 +111,7 @@ func New(config Config) (*Kind, error) {
 	default:
 		return nil, fmt.Errorf("magic link: unknown choice of addresses %q: choose any or claim", config.Addresses)
 	}
-	return &Kind{sender: config.Sender, linkURL: link.String(), issuer: issuer, expiry: expiry, addresses: addresses}, nil
+	return &Kind{sender: config.Sender, linkURL: link, issuer: issuer, expiry: expiry, addresses: addresses}, nil
 }
 
 // Type returns factor.TypeMagicLink.
@@ -132,6 +125,28 @@ func (k *Kind) Begin(account factor.Account, request factor.Request, now time.Ti
 	if err != nil {
 		return factor.Offer{}, fmt.Errorf("%w: %w", factor.ErrBadRequest, err)
 	}
+	return k.offer(account, to, now)
+}
+
+// Resend makes another link for the address of the pending setup in state,
+// with a new token, as of the old one only the hash is left. The offer is
+// like Begin's. Its State replaces the pending one, and the older link
+// then confirms nothing. factor.ErrBadRequest is returned for an address that
+// may no longer be enrolled.
+func (k *Kind) Resend(account factor.Account, state json.RawMessage, now time.Time) (factor.Offer, error) {
+	setup, err := decodePending(state)
+	if err != nil {
+		return factor.Offer{}, err
+	}
+	to, err := k.chooseAddress(account, factor.Request{Email: string(setup.Address)})
+	if err != nil {
+		return factor.Offer{}, fmt.Errorf("%w: %w", factor.ErrBadRequest, err)
+	}
+	return k.offer(account, to, now)
+}
+
+// offer makes a setup of the address.
+func (k *Kind) offer(account factor.Account, to mailbox.Address, now time.Time) (factor.Offer, error) {
 	token, secretHash, err := newToken(account.Key)
 	if err != nil {
 		return factor.Offer{}, err
@@ -140,7 +155,7 @@ func (k *Kind) Begin(account factor.Account, request factor.Request, now time.Ti
 	if err != nil {
 		return factor.Offer{}, fmt.Errorf("encoding magic link state: %w", err)
 	}
-	msg, err := k.setupMail(to, account.Name, k.linkURL+"#token="+token, now)
+	msg, err := k.setupMail(to, account.Name, token, now)
 	if err != nil {
 		return factor.Offer{}, err
 	}
@@ -148,19 +163,19 @@ func (k *Kind) Begin(account factor.Account, request factor.Request, now time.Ti
 		State:    state,
 		Answer:   Enrolment{Email: string(to)},
 		Lifetime: k.expiry,
-		Address:  to.mailbox(),
+		Address:  to.Mailbox(),
 		Deliver:  func(ctx context.Context) error { return k.sender.Send(ctx, msg) },
 	}, nil
 }
 
 // chooseAddress returns the address to mail to. Its errors are for the
 // caller.
-func (k *Kind) chooseAddress(account factor.Account, request factor.Request) (address, error) {
+func (k *Kind) chooseAddress(account factor.Account, request factor.Request) (mailbox.Address, error) {
 	if k.addresses == Any {
 		if request.Email == "" {
 			return "", errors.New("email is required for MAGIC_LINK: send the address that shall get the link")
 		}
-		to, err := parseAddress(request.Email)
+		to, err := mailbox.Parse(request.Email)
 		if err != nil {
 			return "", fmt.Errorf("email cannot be used: %w", err)
 		}
@@ -169,13 +184,13 @@ func (k *Kind) chooseAddress(account factor.Account, request factor.Request) (ad
 	if account.Email == "" {
 		return "", errors.New("MAGIC_LINK needs an access token with an e-mail claim, and yours has none: sign in again so that it has, or set up another mfaType")
 	}
-	to, err := parseAddress(account.Email)
+	to, err := mailbox.Parse(account.Email)
 	if err != nil {
 		return "", fmt.Errorf("the e-mail address that your access token claims cannot be used: %w", err)
 	}
 	if request.Email != "" {
-		named, err := parseAddress(request.Email)
-		if err != nil || named.canonical() != to.canonical() {
+		named, err := mailbox.Parse(request.Email)
+		if err != nil || named.Canonical() != to.Canonical() {
 			return "", errors.New("email is not the address that your access token claims, and only that one may be used: leave email out")
 		}
 	}
@@ -185,25 +200,21 @@ func (k *Kind) chooseAddress(account factor.Account, request factor.Request) (ad
 // Confirm checks proof.Token, which has to be the whole token of this
 // very setup.
 func (k *Kind) Confirm(account factor.Account, state json.RawMessage, proof factor.Proof, _ time.Time) (factor.Credential, error) {
-	var setup pending
-	if err := json.Unmarshal(state, &setup); err != nil {
-		return factor.Credential{}, fmt.Errorf("decoding magic link state: %w", err)
-	}
-	if len(setup.SecretHash) != sha256.Size || setup.Address == "" {
-		return factor.Credential{}, errors.New("decoding magic link state: it is incomplete")
+	setup, err := decodePending(state)
+	if err != nil {
+		return factor.Credential{}, err
 	}
 	if proof.Token == "" {
 		return factor.Credential{}, fmt.Errorf("%w: no token was sent", factor.ErrWrongProof)
 	}
-	accountKey, secret, ok := splitToken(proof.Token)
+	accountKey, hash, ok := HashToken(proof.Token)
 	if !ok {
 		return factor.Credential{}, fmt.Errorf("%w: the token is malformed", factor.ErrWrongProof)
 	}
 	if subtle.ConstantTimeCompare([]byte(accountKey), []byte(account.Key)) != 1 {
 		return factor.Credential{}, fmt.Errorf("%w: the token belongs to another account", factor.ErrWrongProof)
 	}
-	hash := sha256.Sum256(secret)
-	if subtle.ConstantTimeCompare(hash[:], setup.SecretHash) != 1 {
+	if subtle.ConstantTimeCompare(hash, setup.SecretHash) != 1 {
 		return factor.Credential{}, fmt.Errorf("%w: the token is not of this setup", factor.ErrWrongProof)
 	}
 	credential, err := json.Marshal(confirmed{Address: setup.Address})
@@ -211,4 +222,15 @@ func (k *Kind) Confirm(account factor.Account, state json.RawMessage, proof fact
 		return factor.Credential{}, fmt.Errorf("encoding magic link credential: %w", err)
 	}
 	return factor.Credential{Name: string(setup.Address), State: credential}, nil
+}
+
+func decodePending(state json.RawMessage) (pending, error) {
+	var setup pending
+	if err := json.Unmarshal(state, &setup); err != nil {
+		return pending{}, fmt.Errorf("decoding magic link state: %w", err)
+	}
+	if len(setup.SecretHash) != sha256.Size || setup.Address == "" {
+		return pending{}, errors.New("decoding magic link state: it is incomplete")
+	}
+	return setup, nil
 }

@@ -3,6 +3,7 @@ package magiclink
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -113,8 +114,11 @@ func TestNeitherStateNorAnswerHoldsTheToken(t *testing.T) {
 	kind, sent := newKind(t, nil)
 	offer := begin(t, kind, testAccount, "bob@example.com")
 	_, token := deliver(t, sent, offer)
-	_, secret, _ := splitToken(token)
 	secretText := token[strings.LastIndexByte(token, '.')+1:]
+	secret, err := base64.RawURLEncoding.DecodeString(secretText)
+	if err != nil {
+		t.Fatal(err)
+	}
 	answer, err := json.Marshal(offer.Answer)
 	if err != nil {
 		t.Fatal(err)
@@ -275,28 +279,6 @@ func TestAnAccountKeyThatIsNotURLSafeIsAnErrorOfTheServer(t *testing.T) {
 	}
 }
 
-func TestParseTokenFindsTheAccount(t *testing.T) {
-	for _, key := range []string{"a", "A-b_c~d", "with.dots.in.it", "0123456789abcdef"} {
-		token, _, err := newToken(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, ok := ParseToken(token); !ok || got != key {
-			t.Errorf("token of %q is read as %q, %v", key, got, ok)
-		}
-	}
-	secret := strings.Repeat("A", 43)
-	for _, token := range []string{
-		"", ".", "a", "a.", "." + secret, secret, "a." + secret[1:], "a." + secret + "A", "a." + secret[1:] + "=", "a." + secret[1:] + "+",
-		"a." + secret[1:] + "B", // bits set beyond the last byte
-		"a." + secret[2:] + "\r\n", "a b." + secret, "a/b." + secret, "ä." + secret, strings.Repeat("a", 513) + "." + secret,
-	} {
-		if key, ok := ParseToken(token); ok || key != "" {
-			t.Errorf("%q is read as a token of %q", token, key)
-		}
-	}
-}
-
 func TestADeliveryThatFailsSaysSo(t *testing.T) {
 	kind, sent := newKind(t, nil)
 	sent.err = errors.New("the mail system is down")
@@ -323,7 +305,8 @@ func TestABadConfigurationIsRefused(t *testing.T) {
 		"a fragment":        {func(c *Config) { c.LinkURL += "#x" }, "fragment"},
 		"an empty fragment": {func(c *Config) { c.LinkURL += "#" }, "fragment"},
 		"a user":            {func(c *Config) { c.LinkURL = "https://u:p4ss@example.com/" }, "without user"},
-		"an unreadable URL": {func(c *Config) { c.LinkURL = "https://exa mple.com" }, "parsing the link's URL"},
+		"a bad port":        {func(c *Config) { c.LinkURL = "https://u:p4ss@example.com:x/" }, "parsing the page's URL"},
+		"an unreadable URL": {func(c *Config) { c.LinkURL = "https://exa mple.com" }, "parsing the page's URL"},
 		"no issuer":         {func(c *Config) { c.Issuer = " " }, "issuer"},
 		"a broken issuer":   {func(c *Config) { c.Issuer = "Acme\r\nBcc: x" }, "issuer"},
 		"negative expiry":   {func(c *Config) { c.Expiry = -time.Minute }, "expiry"},

@@ -2,12 +2,10 @@ package magiclink
 
 import (
 	_ "embed"
-	"fmt"
-	htmltemplate "html/template"
-	"strings"
-	texttemplate "text/template"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/mfa/internal/letter"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
 )
 
@@ -17,18 +15,32 @@ var setupText string
 //go:embed setup.html
 var setupHTML string
 
+//go:embed login.txt
+var loginText string
+
+//go:embed login.html
+var loginHTML string
+
 var (
-	setupTextTemplate = texttemplate.Must(texttemplate.New("setup.txt").Parse(setupText))
-	setupHTMLTemplate = htmltemplate.Must(htmltemplate.New("setup.html").Parse(setupHTML))
+	setupTemplate = letter.MustParse(setupText, setupHTML)
+	loginTemplate = letter.MustParse(loginText, loginHTML)
 )
 
-// setupData is what the templates of the setup mail show.
-type setupData struct {
+// linkData is what each template shows of a link.
+type linkData struct {
 	Issuer  string
 	Account string // "" when the account's name is not fit to be shown
 	Link    string
 	Within  string // "10 minutes"
 	Until   string // "14:05 UTC on 2 January 2006"
+}
+
+// loginData is what the templates of the login mail show.
+type loginData struct {
+	linkData
+	IP     string // "" when unknown
+	Device string // "Chrome on Windows"
+	When   string // as Until
 }
 
 // setupMail writes the mail that asks to confirm an address.
@@ -37,73 +49,28 @@ type setupData struct {
 // of no use to them as long as they choose none of its words: so it does
 // not repeat the address, whose local part may say anything, and all it
 // shows of the account is a name that reads as one.
-func (k *Kind) setupMail(to address, accountName, link string, now time.Time) (mail.Message, error) {
-	data := setupData{
+func (k *Kind) setupMail(to mailbox.Address, accountName, token string, now time.Time) (mail.Message, error) {
+	return setupTemplate.Message(to, "Confirm your e-mail address for "+k.issuer, k.linkData(accountName, token, now))
+}
+
+// loginMail writes the mail that asks to confirm a login. Who has only the
+// person's password can have it sent, and must not find words for it
+// either. It does not hold the number that the asking screen shows.
+func (k *Kind) loginMail(to mailbox.Address, request LoginRequest, token string) (mail.Message, error) {
+	return loginTemplate.Message(to, "Confirm that you are signing in to "+k.issuer, loginData{
+		linkData: k.linkData(request.AccountName, token, request.At),
+		IP:       letter.IP(request.IP),
+		Device:   letter.Device(request.UserAgent),
+		When:     letter.Time(request.At),
+	})
+}
+
+func (k *Kind) linkData(accountName, token string, now time.Time) linkData {
+	return linkData{
 		Issuer:  k.issuer,
-		Account: presentableName(accountName),
-		Link:    link,
-		Within:  inWords(k.expiry),
-		Until:   now.Add(k.expiry).UTC().Format("15:04 UTC on 2 January 2006"),
+		Account: letter.Name(accountName),
+		Link:    k.linkURL + "#token=" + token,
+		Within:  letter.Duration(k.expiry),
+		Until:   letter.Time(now.Add(k.expiry)),
 	}
-	var text, html strings.Builder
-	if err := setupTextTemplate.Execute(&text, data); err != nil {
-		return mail.Message{}, fmt.Errorf("writing magic link mail: %w", err)
-	}
-	if err := setupHTMLTemplate.Execute(&html, data); err != nil {
-		return mail.Message{}, fmt.Errorf("writing magic link mail: %w", err)
-	}
-	return mail.Message{
-		To:      string(to),
-		Subject: "Confirm your e-mail address for " + k.issuer,
-		Text:    text.String(),
-		HTML:    html.String(),
-	}, nil
-}
-
-// presentableName returns name if it looks like an identifier or an
-// e-mail address, else "". What could carry a message or a link is not
-// shown: blanks, slashes, other scripts' letters (which write sentences
-// without blanks), and dots outside an e-mail address, because mail
-// programs turn example.com into a link.
-func presentableName(name string) string {
-	const longest = 64
-	if name == "" || len(name) > longest {
-		return ""
-	}
-	others := "-_|:"
-	if strings.Count(name, "@") == 1 {
-		if parsed, err := parseAddress(name); err != nil || !strings.EqualFold(string(parsed), name) {
-			return ""
-		}
-		others = "-_.+@"
-	}
-	for i := range len(name) {
-		if !isLetterOrDigit(name[i]) && strings.IndexByte(others, name[i]) < 0 {
-			return ""
-		}
-	}
-	return name
-}
-
-// inWords tells a duration in its largest whole unit.
-func inWords(d time.Duration) string {
-	for _, unit := range []struct {
-		length time.Duration
-		name   string
-	}{{time.Hour, "hour"}, {time.Minute, "minute"}} {
-		if d >= unit.length && d%unit.length == 0 {
-			return count(int64(d/unit.length), unit.name)
-		}
-	}
-	if d >= time.Minute { // rounded down: never more than is true
-		return count(int64(d/time.Minute), "minute")
-	}
-	return count(int64(d/time.Second), "second")
-}
-
-func count(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -108,17 +108,6 @@ func TestTheAddressItselfIsNotRepeatedInTheMail(t *testing.T) {
 	}
 }
 
-func TestDurationsAreToldInWords(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		time.Second: "1 second", 45 * time.Second: "45 seconds", time.Minute: "1 minute", 90 * time.Second: "1 minute",
-		10 * time.Minute: "10 minutes", time.Hour: "1 hour", 90 * time.Minute: "90 minutes", 24 * time.Hour: "24 hours",
-	} {
-		if got := inWords(d); got != want {
-			t.Errorf("%s is %q, want %q", d, got, want)
-		}
-	}
-}
-
 // readPage is what a mail client makes of a mail's HTML.
 type readPage struct {
 	text  string

@@ -24,17 +24,12 @@ func newToken(accountKey string) (token string, secretHash []byte, err error) {
 	return accountKey + "." + base64.RawURLEncoding.EncodeToString(secret), hash[:], nil
 }
 
-// ParseToken returns the key of the account that a token was made for,
-// so that the account can be found without a bearer. It checks the
-// token's form alone: whether the token is right, Confirm decides. ok is
-// false when token cannot be one of ours.
-func ParseToken(token string) (accountKey string, ok bool) {
-	accountKey, _, ok = splitToken(token)
-	return accountKey, ok
-}
-
-// splitToken takes a token apart. The secret has one spelling only.
-func splitToken(token string) (accountKey string, secret []byte, ok bool) {
+// HashToken takes a token apart: the key of the account that it was made
+// for, so that the account can be found without a bearer, and the SHA-256
+// of its secret, which a Link or a pending setup is recognised by. It
+// checks the token's form alone. ok is false when token cannot be one of
+// ours. A secret has one spelling only.
+func HashToken(token string) (accountKey string, hash []byte, ok bool) {
 	dot := strings.LastIndexByte(token, '.')
 	if dot < 0 || !isURLSafe(token[:dot]) {
 		return "", nil, false
@@ -47,7 +42,8 @@ func splitToken(token string) (accountKey string, secret []byte, ok bool) {
 	if err != nil || len(secret) != secretSize {
 		return "", nil, false
 	}
-	return token[:dot], secret, true
+	sum := sha256.Sum256(secret)
+	return token[:dot], sum[:], true
 }
 
 // isURLSafe reports whether key is made of 1 to 512 unreserved

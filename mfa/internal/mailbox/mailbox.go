@@ -1,4 +1,6 @@
-package magiclink
+// Package mailbox holds the rules for the addresses that the product mails
+// to, stricter than what mail allows.
+package mailbox
 
 import (
 	"errors"
@@ -13,15 +15,16 @@ import (
 // form (UTS 46) and checks it as one that DNS can hold.
 var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
 
-// address is an e-mail address that mail can be sent to: a bare
+// Address is an e-mail address that mail can be sent to: a bare
 // addr-spec (RFC 5322 section 3.4.1) with a dot-atom local part in ASCII
 // and an ASCII domain in lower case. The local part keeps its case,
 // because only the receiving server knows whether it matters.
-type address string
+type Address string
 
-// parseAddress checks and converts what a client or a token gave. Its
-// errors say what is wrong and do not repeat the input.
-func parseAddress(input string) (address, error) {
+// Parse checks and converts what a client or a token gave. Its errors say
+// what is wrong, in words that read on from the address's name, and do not
+// repeat the input.
+func Parse(input string) (Address, error) {
 	if !utf8.ValidString(input) {
 		return "", errors.New("it is not valid UTF-8")
 	}
@@ -60,7 +63,7 @@ func parseAddress(input string) (address, error) {
 	if err != nil || parsed.Name != "" || parsed.Address != bare {
 		return "", errors.New("it is not a bare address, such as alice@example.com")
 	}
-	return address(bare), nil
+	return Address(bare), nil
 }
 
 // public reports whether a domain in ASCII is more than a bare host and is
@@ -76,14 +79,14 @@ func public(domain string) bool {
 	return domain[dot+1] < '0' || domain[dot+1] > '9'
 }
 
-// canonical is the form that addresses are compared by: the whole in lower
+// Canonical is the form that addresses are compared by: the whole in lower
 // case, as all mail servers of note ignore the case of the local part.
-func (a address) canonical() string { return strings.ToLower(string(a)) }
+func (a Address) Canonical() string { return strings.ToLower(string(a)) }
 
-// mailbox is the form that limits count by: canonical without a tag after
+// Mailbox is the form that limits count by: Canonical without a tag after
 // a plus sign, which leads to the same mailbox wherever it means anything.
-func (a address) mailbox() string {
-	local, domain, _ := strings.Cut(a.canonical(), "@")
+func (a Address) Mailbox() string {
+	local, domain, _ := strings.Cut(a.Canonical(), "@")
 	if name, _, tagged := strings.Cut(local, "+"); tagged && name != "" {
 		local = name
 	}

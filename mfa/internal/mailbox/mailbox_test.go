@@ -1,17 +1,21 @@
-package magiclink
+package mailbox_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
+)
 
 func TestAddressesThatNoMailIsSentToOverTheInternetAreRefused(t *testing.T) {
 	for _, input := range []string{
 		"a@127.0.0.1", "a@①②⑦.0.0.1", "a@2130706433", "a@0x7f.1", "a@10.0.0.0x1", "a@example", "victim%target.example@example.com", "a!b@example.com",
 	} {
-		if got, err := parseAddress(input); err == nil {
+		if got, err := mailbox.Parse(input); err == nil {
 			t.Errorf("%q is taken for %q", input, got)
 		}
 	}
 	for _, input := range []string{"a@localhost", "a@1.example.com", "a@example.xn--p1ai", "a+b@example.com"} {
-		if _, err := parseAddress(input); err != nil {
+		if _, err := mailbox.Parse(input); err != nil {
 			t.Errorf("%q: %v", input, err)
 		}
 	}
@@ -25,9 +29,9 @@ func TestLimitsCountTheMailboxBehindAnAddress(t *testing.T) {
 		"+alice@example.com":     "+alice@example.com",
 		"a.lice@MÜNCHEN.example": "a.lice@xn--mnchen-3ya.example",
 	} {
-		got, err := parseAddress(input)
-		if err != nil || got.mailbox() != want {
-			t.Errorf("%s counts as %q, %v, want %q", input, got.mailbox(), err, want)
+		got, err := mailbox.Parse(input)
+		if err != nil || got.Mailbox() != want {
+			t.Errorf("%s counts as %q, %v, want %q", input, got.Mailbox(), err, want)
 		}
 	}
 }
