@@ -141,7 +141,13 @@ func (s *Store) finish(g *group, err error) error {
 }
 
 func (s *Store) commit(g *group) error {
-	switch err := guard(g.tx.Commit); {
+	err := guard(func() error {
+		if _, err := g.bucket.NextSequence(); err != nil { // the revision
+			return err
+		}
+		return g.tx.Commit()
+	})
+	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		return s.fail(err) // bbolt still holds the lock of its writer
 	case err != nil:

@@ -8,8 +8,9 @@
 // waits for nobody, and many share the cost. Reads run beside it all and
 // never wait for the disk to be written.
 //
-// The file may be copied only while no process has it open. Whoever
-// truncates or overwrites it under a running process gets
-// store.ErrCorrupt from every call until it is opened anew, and no more
-// writes reach it.
+// The file may be copied only while no process has it open; of one in
+// use, Snapshot makes a copy. Either may be put in the place of the file
+// while no process has it open. Whoever truncates or overwrites it under
+// a running process gets store.ErrCorrupt from every call until it is
+// opened anew, and no more writes reach it.
 package bolt

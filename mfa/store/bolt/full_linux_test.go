@@ -1,9 +1,11 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -107,6 +109,48 @@ func TestAFailedCommitIsToldToAllThatSawItsWrites(t *testing.T) {
 		}
 	}
 	s.Close()
+}
+
+func TestAFullDiskKeepsSnapshotsFromBeingMadeAndRestored(t *testing.T) {
+	ctx := context.Background()
+	dir := smallDisk(t)
+	path := filepath.Join(dir, "mfa.db")
+	s := mustOpen(t, path)
+	mustPut(t, s, "a", "live")
+	large := strings.Repeat("x", 300<<10)
+	other := mustOpen(t, filepath.Join(t.TempDir(), "mfa.db"))
+	mustPut(t, other, "a", large)
+	taken := mustSnapshot(t, other)
+	filler := fill(t, dir)
+	full := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if left := beside(t, path); len(left) > 1 {
+			t.Errorf("%s: left behind: %v", what, left)
+		}
+	}
+	full("Snapshot", s.Snapshot(ctx, io.Discard))
+	full("Restore", s.Restore(ctx, bytes.NewReader(taken), allow))
+	mustHold(t, s, "a", "live")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	// There is room for the copy, and then none for the documents.
+	full("Restore, later", s.Restore(ctx, bytes.NewReader(taken), func(_, _ store.Content) error {
+		filler = fill(t, dir)
+		return nil
+	}))
+	mustHold(t, s, "a", "live")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Restore(ctx, bytes.NewReader(taken), allow); err != nil {
+		t.Error(err)
+	}
+	mustHold(t, s, "a", large)
+	s.Close() // before the disk goes
 }
 
 func TestADatabaseIsNotHalfMadeOnAFullDisk(t *testing.T) {

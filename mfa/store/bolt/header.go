@@ -21,6 +21,7 @@ const (
 	noFreelist    = ^uint64(0)
 	minPage       = 1 << 10
 	maxPage       = 16 << 20
+	maxPages      = 1 << 38 // of maxPage, their length still is an int64
 )
 
 // meta is what one of the two meta pages says.
@@ -56,12 +57,8 @@ func checkMeta(f *os.File, m meta) error {
 	if err != nil {
 		return err
 	}
-	page := uint64(m.pageSize)
-	switch want := m.pages * page; {
-	case page < minPage || page > maxPage || page&(page-1) != 0,
-		m.pages < 4 || m.pages > 1<<40,
-		m.root >= m.pages,
-		m.freelist >= m.pages && m.freelist != noFreelist:
+	switch want := m.pages * uint64(m.pageSize); {
+	case !m.sane():
 		return fmt.Errorf("%w: its header makes no sense: restore it from a backup", store.ErrCorrupt)
 	case uint64(info.Size()) < want:
 		return fmt.Errorf("%w: it is cut short, %d bytes of at least %d: restore it from a backup", store.ErrCorrupt, info.Size(), want)
@@ -69,6 +66,15 @@ func checkMeta(f *os.File, m meta) error {
 		return fmt.Errorf("%w: it was written without its list of free pages, as this program never does", ErrNotDatabase)
 	}
 	return checkFreelist(f, m)
+}
+
+// sane reports whether m could be that of a file of any size.
+func (m meta) sane() bool {
+	page := m.pageSize
+	return page >= minPage && page <= maxPage && page&(page-1) == 0 &&
+		m.pages >= 4 && m.pages <= maxPages &&
+		m.root < m.pages &&
+		(m.freelist < m.pages || m.freelist == noFreelist)
 }
 
 // checkFreelist holds the size of the list of free pages against the
@@ -134,6 +140,11 @@ func readMeta(f *os.File, offset int64) (meta, error) {
 	} else if err != nil {
 		return meta{}, fmt.Errorf("reading header: %w", err)
 	}
+	return parseMeta(b[:]), nil
+}
+
+// parseMeta parses the metaLen bytes of meta data in b.
+func parseMeta(b []byte) meta {
 	order := binary.NativeEndian
 	m := meta{
 		magic:    order.Uint32(b[0:]),
@@ -148,5 +159,5 @@ func readMeta(f *os.File, offset int64) (meta, error) {
 	h := fnv.New64a()
 	h.Write(b[:56])
 	m.valid = m.magic == boltMagic && m.version == boltVersion && m.sum == h.Sum64()
-	return m, nil
+	return m
 }

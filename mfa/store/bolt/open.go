@@ -63,6 +63,7 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
+	removeCopies(path)
 	return s, nil
 }
 

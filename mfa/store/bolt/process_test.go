@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,12 +14,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // roles are what this test binary does when a test starts it again.
 var roles = map[string]func(path string){
-	"open":  roleOpen,
-	"write": roleWrite,
+	"open":    roleOpen,
+	"write":   roleWrite,
+	"restore": roleRestore,
 }
 
 const roleVariable = "BOLT_TEST_ROLE"
@@ -101,7 +105,7 @@ func TestEveryAcknowledgedWriteSurvivesAKill(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var acknowledged []string
 	for round := range rounds {
-		acknowledged = append(acknowledged, killed(t, path, random.IntN(600))...)
+		acknowledged = append(acknowledged, killed(t, "write", path, random.IntN(600))...)
 		s, err := Open(path)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
@@ -122,11 +126,11 @@ func TestEveryAcknowledgedWriteSurvivesAKill(t *testing.T) {
 	t.Logf("%d acknowledged writes over %d kills", len(acknowledged), rounds)
 }
 
-// killed runs a writing process, kills it after it has acknowledged n
-// writes, and returns all that it did acknowledge.
-func killed(t *testing.T, path string, n int) (keys []string) {
+// killed runs a process that plays role, kills it after it has printed n
+// lines, and returns all that it did print.
+func killed(t *testing.T, role, path string, n int) (keys []string) {
 	t.Helper()
-	p := child(t, "write", path)
+	p := child(t, role, path)
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -155,4 +159,85 @@ func killed(t *testing.T, path string, n int) (keys []string) {
 	}
 	_ = p.Wait()
 	return keys
+}
+
+// roleRestore restores two snapshots in turn for as long as it lives. It
+// prints a line when it is about to replace the documents, and one when
+// it has.
+func roleRestore(path string) {
+	s, err := Open(path)
+	if err != nil {
+		fmt.Println("failed:", err)
+		return
+	}
+	for n := 0; ; n++ {
+		taken, err := os.Open(snapshotPath(path, n%2))
+		if err != nil {
+			fmt.Println("failed:", err)
+			return
+		}
+		err = s.Restore(context.Background(), taken, func(_, _ store.Content) error {
+			fmt.Println("begins", n%2)
+			return nil
+		})
+		if err != nil {
+			fmt.Println("failed:", err)
+			return
+		}
+		fmt.Println("restored", n%2)
+		_ = taken.Close()
+	}
+}
+
+func snapshotPath(path string, n int) string {
+	return fmt.Sprint(path, ".snapshot", n)
+}
+
+func TestAKillDuringARestoreLeavesTheOldOrTheNew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mfa.db")
+	s := mustOpen(t, path)
+	const documents = 100
+	for n := range 2 {
+		for i := range documents {
+			mustPut(t, s, fmt.Sprintf("user/%03d", i), strings.Repeat(fmt.Sprint(n), 20_000))
+		}
+		if err := os.WriteFile(snapshotPath(path, n), mustSnapshot(t, s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rounds := 16
+	if testing.Short() {
+		rounds = 4
+	}
+	random := rand.New(rand.NewPCG(7, 8))
+	for round := range rounds {
+		lines := killed(t, "restore", path, 1+random.IntN(10))
+		s, err := Open(path)
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		page, err := s.List(context.Background(), "", "", store.MaxPage)
+		if err != nil || len(page) != documents {
+			t.Fatalf("round %d: %d documents, %v", round, len(page), err)
+		}
+		which := page[0].Value[:1]
+		for _, d := range page {
+			if string(d.Value) != strings.Repeat(string(which), 20_000) {
+				t.Fatalf("round %d: %s is not as the others", round, d.Key)
+			}
+		}
+		if last := lines[len(lines)-1]; strings.HasPrefix(last, "restored") && last != "restored "+string(which) {
+			// Nothing is replaced before the line that says so.
+			t.Errorf("round %d: %s, but there is %s", round, last, which)
+		}
+		if left := beside(t, path); len(left) != 2 {
+			t.Errorf("round %d: left behind: %v", round, left)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -41,6 +41,7 @@ func Run(t *testing.T, e Engine) {
 	t.Run("Races", func(t *testing.T) { races(t, e) })
 	t.Run("List", func(t *testing.T) { lists(t, e) })
 	t.Run("Lifecycle", func(t *testing.T) { lifecycle(t, e) })
+	t.Run("Snapshots", func(t *testing.T) { snapshots(t, e) })
 }
 
 // place is an opened engine, with what the tests keep asking of it.
