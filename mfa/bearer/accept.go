@@ -20,8 +20,7 @@ func (v *Verifier) accept(claims map[string]any, identity Identity) error {
 	if identity.Expiry.IsZero() {
 		return invalid("the token has no exp claim")
 	}
-	// RFC 7519 section 4.1.4: not on or after exp.
-	if !now.Before(identity.Expiry.Add(v.skew)) {
+	if !now.Before(v.end(identity)) {
 		return invalid("the token has expired")
 	}
 	notBefore, err := timeClaim(claims, "nbf")
@@ -42,4 +41,10 @@ func (v *Verifier) accept(claims map[string]any, identity Identity) error {
 		}
 	}
 	return nil
+}
+
+// end is the instant from which on a token is refused: RFC 7519 section
+// 4.1.4 has it not accepted on or after exp.
+func (v *Verifier) end(identity Identity) time.Time {
+	return identity.Expiry.Add(v.skew)
 }

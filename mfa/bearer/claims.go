@@ -138,13 +138,39 @@ func (c claimName) list(claims map[string]any) ([]string, error) {
 	}
 }
 
+// texts reads what a person would compare a claim with: a string, number or
+// boolean, or an array of these. Nil is returned for anything else.
+func (c claimName) texts(claims map[string]any) []string {
+	values, ok := c.value(claims).([]any)
+	if !ok {
+		values = []any{c.value(claims)}
+	}
+	var texts []string
+	for _, value := range values {
+		switch value := value.(type) {
+		case string:
+			texts = append(texts, value)
+		case json.Number:
+			texts = append(texts, value.String())
+		case bool:
+			texts = append(texts, strconv.FormatBool(value))
+		}
+	}
+	return texts
+}
+
 // words reads an array of strings, or one string of words with spaces or
 // commas between.
 func (c claimName) words(claims map[string]any) ([]string, error) {
 	if value, ok := c.value(claims).(string); ok {
-		return strings.FieldsFunc(value, func(r rune) bool {
+		words := strings.FieldsFunc(value, func(r rune) bool {
 			return r == ',' || unicode.IsSpace(r)
-		}), nil
+		})
+		// A word must not keep the whole text in memory.
+		for i, word := range words {
+			words[i] = strings.Clone(word)
+		}
+		return words, nil
 	}
 	return c.list(claims)
 }

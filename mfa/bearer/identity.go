@@ -24,6 +24,10 @@ type Identity struct {
 
 	AMR      []string // the amr claim (RFC 8176), nil when absent
 	Audience []string // the aud claim, nil when absent
+
+	// Kept are the claims of Config.Keep that the token has, as texts: a
+	// string, number or boolean as one, an array of these as several.
+	Kept map[string][]string
 }
 
 // Claims names the claims that an identity is read from. An empty name
@@ -58,6 +62,7 @@ type Claims struct {
 // claimNames are Claims with the defaults filled in.
 type claimNames struct {
 	subject, email, organization, roles claimName
+	kept                                []claimName
 }
 
 func (c Claims) named() claimNames {
@@ -112,6 +117,14 @@ func (n claimNames) identity(claims map[string]any) (Identity, error) {
 	identity.Expiry = moment(timeClaim(claims, "exp"))
 	if err != nil {
 		return Identity{}, err
+	}
+	for _, claim := range n.kept {
+		if texts := claim.texts(claims); texts != nil {
+			if identity.Kept == nil {
+				identity.Kept = make(map[string][]string)
+			}
+			identity.Kept[claim.name] = texts
+		}
 	}
 	if strings.TrimSpace(identity.Subject) == "" {
 		return Identity{}, invalid(n.subject.label + " is missing or empty")

@@ -25,14 +25,12 @@ func decodeObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
 	}
-	// Decoder.Token alone neither refuses trailing data nor promises to
-	// catch every mistake in between.
+	// Text that is valid is all that the decoder can read.
 	if !json.Valid(data) {
 		return nil, errNotObject
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	value, err := decodeValue(decoder, 0)
+	d := decoder{rest: data}
+	value, err := d.value(0)
 	if err != nil {
 		return nil, err
 	}
@@ -43,53 +41,133 @@ func decodeObject(data []byte) (map[string]any, error) {
 	return object, nil
 }
 
-func decodeValue(decoder *json.Decoder, depth int) (any, error) {
-	token, err := decoder.Token()
-	if err != nil {
+// decoder reads valid JSON. It relies on that for the right answer, not for
+// coming to an end.
+type decoder struct {
+	rest []byte // what is yet to be read
+}
+
+func (d *decoder) value(depth int) (any, error) {
+	switch next := d.peek(); next {
+	case '{', '[':
+		if depth == maxDepth {
+			return nil, errNestedDeep
+		}
+		if next == '[' {
+			return d.array(depth)
+		}
+		return d.object(depth)
+	case '"':
+		return d.text()
+	}
+	switch literal := d.literal(); literal {
+	case "":
 		return nil, errNotObject
+	case "null":
+		return nil, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	default:
+		return json.Number(literal), nil
 	}
-	delimiter, ok := token.(json.Delim)
-	if !ok {
-		return token, nil
-	}
-	if depth == maxDepth {
-		return nil, errNestedDeep
-	}
-	if delimiter == '[' {
-		array := []any{}
-		for decoder.More() {
-			value, err := decodeValue(decoder, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			array = append(array, value)
-		}
-		return array, closeValue(decoder)
-	}
-	object := map[string]any{}
-	for decoder.More() {
-		token, err := decoder.Token()
+}
+
+func (d *decoder) array(depth int) (any, error) {
+	array := []any{}
+	for d.more(']') {
+		value, err := d.value(depth + 1)
 		if err != nil {
-			return nil, errNotObject
+			return nil, err
 		}
-		name, ok := token.(string)
-		if !ok {
-			return nil, errNotObject
+		array = append(array, value)
+	}
+	return array, nil
+}
+
+func (d *decoder) object(depth int) (any, error) {
+	object := map[string]any{}
+	for d.more('}') {
+		name, err := d.text()
+		if err != nil {
+			return nil, err
 		}
 		if _, ok := object[name]; ok {
 			return nil, errDuplicate
 		}
-		if object[name], err = decodeValue(decoder, depth+1); err != nil {
+		d.skip() // the colon
+		if object[name], err = d.value(depth + 1); err != nil {
 			return nil, err
 		}
 	}
-	return object, closeValue(decoder)
+	return object, nil
 }
 
-// closeValue takes the bracket that ends an array or an object.
-func closeValue(decoder *json.Decoder) error {
-	if _, err := decoder.Token(); err != nil {
-		return errNotObject
+// peek passes over white space and returns the byte after it, 0 at the end.
+func (d *decoder) peek() byte {
+	d.rest = bytes.TrimLeft(d.rest, " \t\r\n")
+	if len(d.rest) == 0 {
+		return 0
 	}
-	return nil
+	return d.rest[0]
+}
+
+// skip passes over the next byte that is not white space.
+func (d *decoder) skip() {
+	if d.peek() != 0 {
+		d.rest = d.rest[1:]
+	}
+}
+
+// more passes over an opening bracket or a comma, and then reports whether
+// there is a value, or else passes over the bracket that closes.
+func (d *decoder) more(closing byte) bool {
+	if d.peek() != closing {
+		d.skip()
+	}
+	if d.peek() != closing {
+		return true
+	}
+	d.skip()
+	return false
+}
+
+// text reads a string.
+func (d *decoder) text() (string, error) {
+	if d.peek() != '"' {
+		return "", errNotObject
+	}
+	end, escaped := 1, false
+	for end < len(d.rest) && d.rest[end] != '"' {
+		if d.rest[end] == '\\' {
+			escaped = true
+			end++
+		}
+		end++
+	}
+	if end >= len(d.rest) {
+		return "", errNotObject
+	}
+	quoted := d.rest[:end+1]
+	d.rest = d.rest[end+1:]
+	if !escaped {
+		return string(quoted[1:end]), nil
+	}
+	var text string
+	if err := json.Unmarshal(quoted, &text); err != nil {
+		return "", errNotObject
+	}
+	return text, nil
+}
+
+// literal reads a number, true, false or null.
+func (d *decoder) literal() string {
+	end := bytes.IndexAny(d.rest, ",]} \t\r\n")
+	if end < 0 {
+		end = len(d.rest)
+	}
+	literal := string(d.rest[:end])
+	d.rest = d.rest[end:]
+	return literal
 }

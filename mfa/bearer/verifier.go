@@ -34,6 +34,10 @@ type Config struct {
 	// Claims names the claims that the identity is read from.
 	Claims Claims
 
+	// Keep names further claims that the identity shall tell, looked for as
+	// those of Claims are.
+	Keep []string
+
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -68,6 +72,10 @@ func New(config Config) (*Verifier, error) {
 	case own != "" && own != issuer:
 		return nil, fmt.Errorf("issuer %q contradicts the issuer of the keys, %q: leave it out or make them equal", issuer, own)
 	}
+	names := config.Claims.named()
+	for _, claim := range config.Keep {
+		names.kept = append(names.kept, claimName{name: claim, label: claimLabel("kept", claim)})
+	}
 	now := config.Now
 	if now == nil {
 		now = time.Now
@@ -77,7 +85,7 @@ func New(config Config) (*Verifier, error) {
 		issuer:   issuer,
 		audience: append([]string(nil), config.Audience...),
 		skew:     config.Skew,
-		claims:   config.Claims.named(),
+		claims:   names,
 		now:      now,
 	}, nil
 }

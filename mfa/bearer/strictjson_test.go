@@ -1,0 +1,44 @@
+package bearer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// What is decoded here is what the standard library decodes; what is refused
+// here alone has a member twice or is nested too deep.
+func FuzzDecodingAgreesWithTheStandardLibrary(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `[]`, `"text"`, `1`, ``, `{"a":1}x`, "{\"a\":\"\xff\"}",
+		` { "a" : [ 1 , -2.5e3 , "x\u0041\ud800\"\\" , { "c" : null , "d" : true } , [ ] , false ] , "e" : { } } `,
+		`{"a":1,"a":2}`, `{"\u0061":1,"a":2}`, `{"a\\":"\\","":""}`, `{"a":[{"b":1,"b":1}]}`,
+		`{"a":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`,
+		`{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := decodeObject(data)
+		if errors.Is(err, errDuplicate) || errors.Is(err, errNestedDeep) {
+			if !json.Valid(data) {
+				t.Errorf("%q is not JSON, but refused as: %v", data, err)
+			}
+			return
+		}
+		var want any
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		object, ok := map[string]any(nil), false
+		if utf8.Valid(data) && json.Valid(data) && decoder.Decode(&want) == nil {
+			object, ok = want.(map[string]any)
+		}
+		if ok != (err == nil) || !reflect.DeepEqual(got, object) {
+			t.Errorf("%q: got %v, %v; want %v", data, got, err, want)
+		}
+	})
+}

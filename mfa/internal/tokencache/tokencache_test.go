@@ -1,0 +1,209 @@
+package tokencache_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/tokencache"
+)
+
+// clock is a clock that moves only when it is told to.
+type clock struct{ nanoseconds atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.nanoseconds.Store(time.Unix(1_700_000_000, 0).UnixNano())
+	return c
+}
+
+func (c *clock) Now() time.Time          { return time.Unix(0, c.nanoseconds.Load()) }
+func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
+
+func wantHit[V comparable](t *testing.T, cache *tokencache.Cache[V], token string, want V) {
+	t.Helper()
+	if got, ok := cache.Get(token); !ok || got != want {
+		t.Errorf("Get(%.20q) = %v, %v; want %v", token, got, ok, want)
+	}
+}
+
+func wantMiss[V any](t *testing.T, cache *tokencache.Cache[V], token string) {
+	t.Helper()
+	if got, ok := cache.Get(token); ok {
+		t.Errorf("Get(%.20q) = %v; want nothing", token, got)
+	}
+}
+
+// oneShard are n tokens of the same shard, found from outside: each pushes
+// the one before it out of a cache in which a shard has room for one.
+func oneShard(t *testing.T, n int) []string {
+	t.Helper()
+	tokens := []string{"first"}
+	for i := 0; len(tokens) < n; i++ {
+		cache := tokencache.New[bool](16*1000, newClock().Now)
+		token := "token-" + strconv.Itoa(i)
+		cache.Put(tokens[0], true, 500, newClock().Now().Add(time.Hour))
+		cache.Put(token, true, 500, newClock().Now().Add(time.Hour))
+		if _, kept := cache.Get(tokens[0]); !kept {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
+func TestAnEntryCountsUpToTheInstantItExpires(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[int](1<<20, c.Now)
+	cache.Put("token", 1, 0, c.Now().Add(time.Second))
+	c.advance(time.Second - 1)
+	wantHit(t, cache, "token", 1)
+	c.advance(1)
+	wantMiss(t, cache, "token")
+	c.advance(-1)
+	wantMiss(t, cache, "token")
+}
+
+func TestAnEntryThatHasExpiredIsNotKept(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[int](1<<20, c.Now)
+	cache.Put("token", 1, 0, c.Now().Add(time.Minute))
+	cache.Put("token", 2, 0, c.Now())
+	wantMiss(t, cache, "token")
+}
+
+func TestAnEntryDoesNotCountBeforeItWasPut(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[int](1<<20, c.Now)
+	cache.Put("token", 1, 0, c.Now().Add(time.Minute))
+	c.advance(-1)
+	wantMiss(t, cache, "token")
+	c.advance(1)
+	wantHit(t, cache, "token", 1)
+}
+
+func TestAnEntryReplacesTheOneBefore(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[int](16*1000, c.Now)
+	// Only as long as the room of the one before is given back.
+	for i := range 100 {
+		cache.Put("token", i, 500, c.Now().Add(time.Minute))
+		wantHit(t, cache, "token", i)
+	}
+}
+
+func TestTokensAreToldApart(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[string](1<<20, c.Now)
+	long := strings.Repeat("a", 8<<10)
+	tokens := []string{"", "\x00", "a", "b", "A", long, long[1:], long[1:] + "b", "b" + long[1:]}
+	for i, token := range tokens {
+		for _, later := range tokens[i:] {
+			wantMiss(t, cache, later)
+		}
+		cache.Put(token, token, 0, c.Now().Add(time.Minute))
+	}
+	for _, token := range tokens {
+		wantHit(t, cache, token, token)
+	}
+}
+
+func TestWhatWasUsedLeastRecentlyMakesWay(t *testing.T) {
+	c := newClock()
+	tokens := oneShard(t, 6)
+	// A shard has room for four.
+	cache := tokencache.New[int](16*4*1000, c.Now)
+	put := func(i int) { cache.Put(tokens[i], i, 500, c.Now().Add(time.Minute)) }
+	for i := range 4 {
+		put(i)
+	}
+	wantHit(t, cache, tokens[0], 0)
+	put(2)
+	put(4)
+	wantMiss(t, cache, tokens[1])
+	put(5)
+	wantMiss(t, cache, tokens[3])
+	for _, i := range []int{0, 2, 4, 5} {
+		wantHit(t, cache, tokens[i], i)
+	}
+}
+
+func TestTheRoomOfWhatExpiredIsGivenBack(t *testing.T) {
+	c := newClock()
+	tokens := oneShard(t, 3)
+	cache := tokencache.New[int](16*2*1000, c.Now)
+	cache.Put(tokens[0], 0, 500, c.Now().Add(time.Hour))
+	cache.Put(tokens[1], 1, 500, c.Now().Add(time.Second))
+	c.advance(time.Second)
+	wantMiss(t, cache, tokens[1])
+	cache.Put(tokens[2], 2, 500, c.Now().Add(time.Hour))
+	wantHit(t, cache, tokens[0], 0)
+}
+
+func TestDistinctTokensDoNotOutgrowTheBound(t *testing.T) {
+	const bound = 1 << 20
+	for _, size := range []int{0, 100, 1000, 10_000, bound/16 - 416} {
+		t.Run(fmt.Sprintf("entries of %d bytes", size), func(t *testing.T) {
+			c := newClock()
+			cache := tokencache.New[int](bound, c.Now)
+			const tokens = 20_000
+			for i := range tokens {
+				cache.Put(strconv.Itoa(i), i, size, c.Now().Add(time.Hour))
+			}
+			kept := 0
+			for i := range tokens {
+				if _, ok := cache.Get(strconv.Itoa(i)); ok {
+					kept++
+				}
+			}
+			// The rest of an entry takes some 400 bytes.
+			if taken := kept * (size + 400); taken > bound || taken < bound/2 {
+				t.Errorf("%d entries are kept, some %d bytes; the bound is %d", kept, taken, bound)
+			}
+		})
+	}
+}
+
+func TestWhatIsLargerThanAShardIsNotKept(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[int](16*1000, c.Now)
+	tokens := oneShard(t, 2)
+	cache.Put(tokens[0], 1, 100, c.Now().Add(time.Minute))
+	cache.Put(tokens[1], 2, 1000, c.Now().Add(time.Minute))
+	wantMiss(t, cache, tokens[1])
+	wantHit(t, cache, tokens[0], 1)
+}
+
+func TestManyCallersShareACache(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[string](16*2000, c.Now)
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			for i := range 5000 {
+				token := strconv.Itoa(i % 97)
+				if got, ok := cache.Get(token); ok && got != token {
+					t.Errorf("Get(%q) = %q", token, got)
+				}
+				cache.Put(token, token, i%500, c.Now().Add(time.Duration(i%3)*time.Millisecond))
+				if i%50 == 0 {
+					c.advance(time.Millisecond)
+				}
+			}
+		})
+	}
+	callers.Wait()
+}
+
+func TestGetAllocatesNothing(t *testing.T) {
+	c := newClock()
+	cache := tokencache.New[[4]string](1<<20, c.Now)
+	token := strings.Repeat("a", 1<<10)
+	cache.Put(token, [4]string{"a"}, 0, c.Now().Add(time.Minute))
+	if n := testing.AllocsPerRun(100, func() { cache.Get(token); cache.Get("other") }); n != 0 {
+		t.Errorf("Get allocates %v times", n)
+	}
+}
