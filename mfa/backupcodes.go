@@ -1,9 +1,12 @@
 package mfa
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
@@ -66,4 +69,48 @@ func hashCodes(keys *seal.Keys, account string, codes []string) ([][]byte, error
 		hashes[i] = hash
 	}
 	return hashes, nil
+}
+
+// spendBackupCode takes code out of the set when it is in it. Known
+// reports whether it is or was.
+func (s *Service) spendBackupCode(u *user, account, code string) (spent, known bool) {
+	const longest = 64
+	if len(code) > longest {
+		return false, false
+	}
+	label, secret := codeLabel(account), []byte(normalizeCode(code))
+	matches := func(hash []byte) bool { return s.documents.keys.Matches(label, secret, hash) }
+	if i := slices.IndexFunc(u.BackupCodes, matches); i >= 0 {
+		u.SpentCodes = append(u.SpentCodes, u.BackupCodes[i])
+		u.BackupCodes = slices.Delete(u.BackupCodes, i, i+1)
+		return true, true
+	}
+	return false, slices.ContainsFunc(u.SpentCodes, matches)
+}
+
+// setBackupCodes makes hashes the set and voids the one before.
+func (u *user) setBackupCodes(hashes [][]byte) {
+	u.BackupCodes, u.SpentCodes = hashes, nil
+}
+
+// ReplaceBackupCodes draws a fresh set and voids the one before. A
+// *StepUpError is returned when the caller has not shown a factor recently,
+// ErrNotEnrolled when they have none.
+func (s *Service) ReplaceBackupCodes(ctx context.Context, caller Caller) ([]string, error) {
+	codes := newBackupCodes(s.backupCodes)
+	hashes, err := hashCodes(s.documents.keys, caller.accountKey(), codes)
+	if err != nil {
+		return nil, err
+	}
+	err = s.change(ctx, caller, func(u *user, now time.Time) ([]Event, []*Notice, error) {
+		if !u.enrolled() {
+			return nil, nil, ErrNotEnrolled
+		}
+		u.setBackupCodes(hashes)
+		return []Event{caller.event(EventBackupCodes, "")}, []*Notice{u.notice(EventBackupCodes, "", "", now)}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("replacing backup codes: %w", err)
+	}
+	return codes, nil
 }

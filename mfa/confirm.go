@@ -3,7 +3,6 @@ package mfa
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -11,62 +10,61 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
-	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
 )
 
 // VerifySetup confirms the caller's pending setup of type t: from then on
 // the factor counts, its backup codes are the valid ones, and every other
-// pending setup is void.
+// pending setup is void. The person has shown the factor by it, so a session
+// begins.
 //
 // ErrUnknownType or ErrTypeUnavailable is returned for a type that cannot
-// be, a *StepUpError when the person has a factor already,
-// ErrNoPendingSetup when there is nothing to confirm, ErrWrongProof when
-// proof does not fit, which a pending setup survives four times, and
-// ErrCredentialTaken or ErrTooManyCredentials when the credential cannot
-// be added.
-func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type, proof factor.Proof) error {
+// be, a *StepUpError when the person has a factor already and has not shown
+// it recently, ErrNoPendingSetup when there is nothing to confirm,
+// ErrWrongProof when proof does not fit, which a pending setup survives four
+// times, and ErrCredentialTaken or ErrTooManyCredentials when the credential
+// cannot be added.
+func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type, proof factor.Proof) (*Grant, error) {
 	kind, err := s.kind(t)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.confirm(ctx, confirmation{
+	if err := s.signing.ready(ctx); err != nil {
+		return nil, err // before the setup is spent
+	}
+	shown, err := s.confirm(ctx, confirmation{
 		kind:           kind,
 		account:        caller.accountKey(),
 		proof:          proof,
-		admit:          (*user).requireStepUp,
+		client:         caller.Client,
+		admit:          func(u *user, now time.Time) error { return u.requireStepUp(caller, now) },
 		countsFailures: true,
+		begins:         true,
 	})
+	if err != nil {
+		if errors.Is(err, ErrWrongProof) {
+			s.record(caller, EventSetupFailed, string(t))
+		}
+		return nil, err
+	}
+	return s.grant(ctx, caller, shown)
 }
 
-// ActivateMagicLink confirms the pending magic link that token belongs to.
-// The token itself tells whose it is, and proves that its bearer reads the
-// mailbox. ErrWrongProof or ErrNoPendingSetup is returned when it does not
-// fit, or no longer.
-func (s *Service) ActivateMagicLink(ctx context.Context, token string) error {
-	kind, err := s.kind(factor.TypeMagicLink)
-	if err != nil {
-		return err
-	}
-	account, ok := magiclink.ParseToken(token)
-	if !ok || len(account) != accountKeyLength {
-		return fmt.Errorf("%w: not a token of a magic link", ErrWrongProof)
-	}
-	return s.confirm(ctx, confirmation{
-		kind:    kind,
+// confirmLink confirms the pending magic link that an opened link belongs
+// to. The token itself tells whose it is, and proves that its bearer reads
+// the mailbox; whoever began the setup had shown a factor, or there was
+// none, and each factor that is confirmed voids the setups that wait.
+func (s *Service) confirmLink(ctx context.Context, account string, link OpenedLink) error {
+	_, err := s.confirm(ctx, confirmation{
+		kind:    s.kinds[factor.TypeMagicLink],
 		account: account,
-		proof:   factor.Proof{Token: token},
-		admit: func(u *user) error {
-			// A factor confirmed since has voided the link. The opener, who
-			// brings no bearer, is not told more.
-			if u.requireStepUp() != nil {
-				return ErrNoPendingSetup
-			}
-			return nil
-		},
+		proof:   factor.Proof{Token: link.Token},
+		client:  link.Client,
+		admit:   func(*user, time.Time) error { return nil },
 		// The account is named by the token, so failures would let a stranger void
 		// a person's setup; 256 bits cannot be guessed anyway.
 		countsFailures: false,
 	})
+	return err
 }
 
 // confirmation is an attempt to confirm a pending setup.
@@ -74,10 +72,13 @@ type confirmation struct {
 	kind    factor.Kind
 	account string // account key
 	proof   factor.Proof
+	client  Client
 	// admit decides, on the current record, whether the attempt may be made.
-	admit func(*user) error
+	admit func(*user, time.Time) error
 	// countsFailures says whether a wrong proof counts against the setup.
 	countsFailures bool
+	// begins says whether a session begins with the confirmation.
+	begins bool
 }
 
 // credentialOwner is the document that makes a credential's ID unique.
@@ -90,16 +91,16 @@ type credentialOwner struct {
 // credentials, that of the credential. The check, which may cost a caller
 // little and us much, stays out of the update, behind which others wait; the
 // update holds only for the setup that was checked.
-func (s *Service) confirm(ctx context.Context, c confirmation) error {
+func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, err error) {
 	now := s.now().UTC()
 	userKey := userPrefix + c.account
 	before := &user{}
 	if err := s.documents.read(ctx, userKey, before); err != nil {
-		return fmt.Errorf("confirming setup: %w", err)
+		return session{}, fmt.Errorf("confirming setup: %w", err)
 	}
 	checked, err := c.pending(before, now)
 	if err != nil {
-		return err
+		return session{}, err
 	}
 	credentialKey, err := credentialKey(c.kind, c.proof)
 	var credential factor.Credential
@@ -108,9 +109,13 @@ func (s *Service) confirm(ctx context.Context, c confirmation) error {
 	}
 	wrong := errors.Is(err, ErrWrongProof)
 	if err != nil && !(wrong && c.countsFailures) {
-		return fmt.Errorf("confirming setup: %w", err)
+		return session{}, fmt.Errorf("confirming setup: %w", err)
 	}
 	refusal := err
+	var (
+		confirmed Event
+		told      *Notice
+	)
 	keys := []string{userKey}
 	if !wrong && credentialKey != "" {
 		keys = append(keys, credentialKey)
@@ -138,31 +143,46 @@ func (s *Service) confirm(ctx context.Context, c confirmation) error {
 				return err
 			}
 		}
-		err = u.addFactor(userFactor{
-			ID:        newFactorID(),
+		f := userFactor{
+			ID:        newID(),
 			Type:      c.kind.Type(),
 			Name:      credential.Name,
 			CreatedAt: now,
 			State:     credential.State,
-		})
-		if err != nil {
+			UniqueKey: credentialKey,
+		}
+		codes := pending.BackupCodes
+		if err := u.addFactor(f); err != nil {
 			return err
 		}
-		if len(pending.BackupCodes) > 0 {
-			u.BackupCodes = pending.BackupCodes
+		if len(codes) > 0 {
+			u.setBackupCodes(codes)
 		}
-		u.Pending = nil
+		if c.begins {
+			proven, err := enrolmentEvidence(&f)
+			if err != nil {
+				return err
+			}
+			shown = u.begin(proven, now, s.sessionLifetime)
+		}
+		confirmed = u.event(EventEnrolled, string(f.Type), c.client)
+		told = u.notice(EventEnrolled, f.Type, f.Name, now)
 		return t.put(userKey, u)
 	}, keys...)
 	if err != nil {
-		return fmt.Errorf("confirming setup: %w", err)
+		return session{}, fmt.Errorf("confirming setup: %w", err)
 	}
-	return refusal
+	if refusal != nil {
+		return session{}, refusal
+	}
+	s.journal.Record(confirmed)
+	s.tell([]*Notice{told}, c.client, false)
+	return shown, nil
 }
 
 // pending returns the setup that the attempt is for, if it may be made.
 func (c confirmation) pending(u *user, now time.Time) (*pendingSetup, error) {
-	if err := c.admit(u); err != nil {
+	if err := c.admit(u, now); err != nil {
 		return nil, err
 	}
 	pending := u.pending(c.kind.Type(), now)
@@ -197,11 +217,4 @@ func claim(t transaction, key, account string) error {
 		return ErrCredentialTaken
 	}
 	return t.put(key, credentialOwner{Account: account})
-}
-
-// newFactorID draws the public name of a factor: 128 random bits.
-func newFactorID() string {
-	var id [16]byte
-	rand.Read(id[:]) // never fails: it ends the program instead
-	return base64.RawURLEncoding.EncodeToString(id[:])
 }

@@ -37,6 +37,41 @@ var (
 	// factors of a kind as one may.
 	ErrTooManyCredentials = errors.New("too many credentials of this kind")
 
+	// ErrNotEnrolled is returned when a request is about a factor, or about
+	// the factors, of a person who has none.
+	ErrNotEnrolled = errors.New("no such factor is enrolled")
+
+	// ErrNoCredential is returned when a person has no factor of that ID.
+	ErrNoCredential = errors.New("no such credential")
+
+	// ErrNoUser is returned when there is nobody of that name, or nobody
+	// within the caller's reach.
+	ErrNoUser = errors.New("no such user")
+
+	// ErrForbidden is returned when the caller's token claims no role for
+	// acting on others.
+	ErrForbidden = errors.New("an administrator's role is required")
+
+	// ErrNoOrganization is returned when the caller's token does not name
+	// one organization.
+	ErrNoOrganization = errors.New("the caller is not of one organization")
+
+	// ErrEnforced is returned when a change would leave a person without a
+	// factor whose organization demands one.
+	ErrEnforced = errors.New("an organization demands a factor")
+
+	// ErrLinkPending is returned when a login link has not been approved
+	// yet.
+	ErrLinkPending = errors.New("the link has not been approved yet")
+
+	// ErrSessionExpired is returned when a refresh token is not, or no
+	// longer, good.
+	ErrSessionExpired = errors.New("the session has ended")
+
+	// ErrInvalidAssertion is returned when a token that claims to be an
+	// assertion is none that is good.
+	ErrInvalidAssertion = errors.New("assertion is not valid")
+
 	// ErrMailNotSent is returned when the mail system did not take a mail.
 	ErrMailNotSent = errors.New("mail could not be sent")
 )
@@ -66,4 +101,20 @@ type RateLimitError struct {
 
 func (e *RateLimitError) Error() string {
 	return fmt.Sprintf("too many requests, next one in %v", e.RetryAfter)
+}
+
+// LockedError is returned when codes are not accepted, right or wrong.
+type LockedError struct {
+	// RetryAfter is when they will be again, from now.
+	RetryAfter time.Duration
+	// Off says that it takes an administrator's reset or the operator's
+	// unlock.
+	Off bool
+}
+
+func (e *LockedError) Error() string {
+	if e.Off {
+		return "codes are switched off after too many wrong ones"
+	}
+	return fmt.Sprintf("codes are locked for %v after too many wrong ones", e.RetryAfter)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
 )
 
@@ -67,9 +68,9 @@ func (s *Service) addressKey(address string) (string, error) {
 // out, so that no number of requests at once gets past the limits, and
 // taken off the count only when it certainly was not sent: a recipient that
 // the server refuses counts, or any number of them could be tried.
-func (s *Service) deliver(ctx context.Context, caller Caller, address string, send func(context.Context) error) error {
+func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer) error {
 	userKey := userPrefix + caller.accountKey()
-	addressKey, err := s.addressKey(address)
+	addressKey, err := s.addressKey(offer.Address)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (s *Service) deliver(ctx context.Context, caller Caller, address string, se
 	// A caller that leaves does not stop the mail: whether it went out would
 	// then be unknown, and could not be counted.
 	ctx = context.WithoutCancel(ctx)
-	if err := send(ctx); err != nil {
+	if err := offer.Deliver(ctx); err != nil {
 		if errors.Is(err, mail.ErrUnavailable) {
 			err = errors.Join(err, s.uncount(ctx, userKey, addressKey, now))
 		}

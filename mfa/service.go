@@ -1,6 +1,6 @@
-// Package mfa is the product: people enrol second factors and confirm
-// them, and the record of it is kept sealed in a store. It knows nothing
-// of HTTP or of Caddy; any server can embed it.
+// Package mfa is the product: people enrol second factors, show them, and
+// get assertions of it; the record is kept sealed in a store. It knows
+// nothing of HTTP or of Caddy; any server can embed it.
 //
 // Everything about one person is one document. Each method of Service
 // decides in a single Store.Update, so that two nodes, two tabs or a
@@ -43,17 +43,49 @@ type Config struct {
 	// EnrollmentMaxAuthAge is how long ago a caller may have signed in to begin
 	// a first factor; 0 means any time.
 	EnrollmentMaxAuthAge time.Duration
+	// Lockout is how wrong codes are answered; its zero value means the
+	// defaults.
+	Lockout Lockout
+	// AssertionIssuer is the iss of assertions: the first public URL.
+	// Required.
+	AssertionIssuer string
+	// Audience is the aud of assertions; none means AssertionIssuer.
+	Audience []string
+	// TokenLifetime is how long an assertion is good; 0 means
+	// DefaultTokenLifetime. SessionLifetime is how long a person can go on
+	// refreshing it without showing a factor again; 0 means
+	// DefaultSessionLifetime.
+	TokenLifetime   time.Duration
+	SessionLifetime time.Duration
+	// AdminRoles are the roles whose holders act on the other people of
+	// their organization; none means DefaultAdminRoles.
+	AdminRoles []string
+	// Journal is told of security events; nil means nobody is.
+	Journal Journal
+	// Notifier tells people of changes by mail; nil means nobody does.
+	Notifier Notifier
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Service enrols factors and keeps the record of them. It is safe for
-// concurrent use, also by several processes over one store.
+// DefaultAdminRoles are the roles of Config.AdminRoles where none are given.
+var DefaultAdminRoles = []string{"OWNER", "ADMINISTRATOR"}
+
+// Service enrols factors, verifies them and keeps the record of them. It is
+// safe for concurrent use, also by several processes over one store.
 type Service struct {
 	documents            documents
+	signing              signing
 	kinds                map[factor.Type]factor.Kind
 	backupCodes          int
 	enrollmentMaxAuthAge time.Duration
+	lockout              Lockout
+	audience             []string
+	tokenLifetime        time.Duration
+	sessionLifetime      time.Duration
+	adminRoles           []string
+	journal              Journal
+	notifier             Notifier
 	now                  func() time.Time
 }
 
@@ -74,16 +106,46 @@ func New(config Config) (*Service, error) {
 	if config.EnrollmentMaxAuthAge < 0 {
 		return nil, errors.New("the age of a sign-in cannot be negative")
 	}
+	lockout, err := config.Lockout.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if config.AssertionIssuer == "" {
+		return nil, errors.New("an issuer of assertions is required")
+	}
+	if len(config.Audience) == 0 {
+		config.Audience = []string{config.AssertionIssuer}
+	}
+	tokenLifetime, sessionLifetime, err := Lifetimes(config.TokenLifetime, config.SessionLifetime)
+	if err != nil {
+		return nil, err
+	}
+	if len(config.AdminRoles) == 0 {
+		config.AdminRoles = DefaultAdminRoles
+	}
+	if config.Journal == nil {
+		config.Journal = nowhere{}
+	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	documents := documents{store: config.Store, keys: config.Keys}
 	s := &Service{
-		documents:            documents{store: config.Store, keys: config.Keys},
+		documents:            documents,
 		kinds:                make(map[factor.Type]factor.Kind),
 		backupCodes:          config.BackupCodes,
 		enrollmentMaxAuthAge: config.EnrollmentMaxAuthAge,
+		lockout:              lockout,
+		audience:             config.Audience,
+		tokenLifetime:        tokenLifetime,
+		sessionLifetime:      sessionLifetime,
+		adminRoles:           config.AdminRoles,
+		journal:              config.Journal,
+		notifier:             config.Notifier,
 		now:                  config.Now,
 	}
+	s.signing.documents, s.signing.now = documents, config.Now
+	s.signing.issuer, s.signing.lifetime = config.AssertionIssuer, tokenLifetime
 	for _, kind := range config.Kinds {
 		if _, twice := s.kinds[kind.Type()]; twice || !kind.Type().Known() {
 			return nil, fmt.Errorf("kind of factor %q is unknown or given twice", kind.Type())

@@ -38,7 +38,8 @@ const finishTimeout = 5 * time.Second
 //
 // ErrUnknownType, ErrTypeUnavailable or ErrBadRequest is returned for a
 // request that cannot be served, a *StepUpError when the person has a
-// factor already or signed in too long ago, a *RateLimitError or
+// factor that they have not shown recently, or signed in too long ago, a
+// *RateLimitError or
 // ErrMailNotSent when mail cannot be sent now.
 func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest) (*Setup, error) {
 	kind, err := s.kind(request.Type)
@@ -57,7 +58,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 	if offer.Deliver != nil {
 		// The link in the mail works once the setup is stored, below. In this
 		// order a mail system that is down leaves what was pending untouched.
-		if err := s.deliver(ctx, caller, offer.Address, offer.Deliver); err != nil {
+		if err := s.deliver(ctx, caller, offer); err != nil {
 			return nil, err
 		}
 		// Who has left meanwhile has the mail all the same.
@@ -81,7 +82,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 		if err != nil {
 			return err
 		}
-		p := pendingSetup{Type: request.Type, ExpiresAt: setup.ExpiresAt, State: offer.State}
+		p := pendingSetup{Type: request.Type, BegunAt: now, ExpiresAt: setup.ExpiresAt, Client: caller.Client, State: offer.State}
 		setup.BackupCodes = nil
 		if request.Type == factor.TypeTOTP || len(u.BackupCodes) == 0 {
 			setup.BackupCodes, p.BackupCodes = codes, hashes
@@ -92,6 +93,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 	if err != nil {
 		return nil, fmt.Errorf("keeping pending setup: %w", err)
 	}
+	s.record(caller, EventSetupBegun, string(request.Type))
 	return setup, nil
 }
 
@@ -126,11 +128,15 @@ func (s *Service) load(t transaction, caller Caller, now time.Time) (*user, erro
 // handleSize is the size of a user handle. WebAuthn allows 64 bytes.
 const handleSize = 32
 
-// adopt fills in what a new record lacks. The handle is a keyed hash of
+// adopt fills in what a new record lacks, and what today's token says. The handle is a keyed hash of
 // the account: two first setups at once agree on it, and it tells nobody
 // who the person is (WebAuthn L3, 14.6.1).
 func (s *Service) adopt(u *user, caller Caller) error {
 	u.Issuer, u.Subject = caller.Issuer, caller.Subject
+	u.seen(caller)
+	if caller.Email != "" {
+		u.Email = caller.Email
+	}
 	if len(u.Handle) == handleSize {
 		return nil
 	}

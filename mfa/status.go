@@ -16,6 +16,11 @@ type Status struct {
 	Primary factor.Type
 	// BackupCodes is how many codes are left.
 	BackupCodes int
+	// Enforced says that an organization of theirs demands a factor,
+	// Required that that or a reset does.
+	Enforced, Required bool
+	// Verified says that the caller's session goes on.
+	Verified bool
 }
 
 // Method is one kind of factor from a person's point of view.
@@ -23,27 +28,28 @@ type Method struct {
 	Type       factor.Type
 	Available  bool // on offer here
 	Configured bool // the person has confirmed one
+	Enabled    bool // and it is in use
 }
 
 // Status tells what protects the caller's account. A pending setup counts
 // for nothing in it.
 func (s *Service) Status(ctx context.Context, caller Caller) (Status, error) {
+	standing, err := s.Standing(ctx, caller)
+	if err != nil {
+		return Status{}, err
+	}
 	u, err := s.read(ctx, caller)
 	if err != nil {
 		return Status{}, err
 	}
-	status := Status{BackupCodes: len(u.BackupCodes)}
-	seen := make(map[factor.Type]bool)
-	for _, f := range u.Factors {
-		if !seen[f.Type] {
-			seen[f.Type] = true
-			status.Methods = append(status.Methods, f.Type)
-		}
-	}
-	if len(status.Methods) > 0 {
-		status.Primary = status.Methods[0]
-	}
-	return status, nil
+	return Status{
+		Methods:     u.methods(),
+		Primary:     u.primary(),
+		BackupCodes: len(u.BackupCodes),
+		Enforced:    standing.Enforced,
+		Required:    standing.Enforced || standing.MustEnroll,
+		Verified:    u.session(caller.Session, s.now()) != nil,
+	}, nil
 }
 
 // Methods tells of every type of factor whether it is on offer and whether
@@ -56,7 +62,7 @@ func (s *Service) Methods(ctx context.Context, caller Caller) ([]Method, error) 
 	var methods []Method
 	for _, t := range []factor.Type{factor.TypeTOTP, factor.TypeMagicLink, factor.TypePasskey} {
 		_, available := s.kinds[t]
-		methods = append(methods, Method{Type: t, Available: available, Configured: u.has(t)})
+		methods = append(methods, Method{Type: t, Available: available, Configured: u.configured(t), Enabled: u.has(t)})
 	}
 	return methods, nil
 }

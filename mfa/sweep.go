@@ -10,7 +10,8 @@ import (
 )
 
 // Sweep removes what no longer says anything: counts of mail that have run
-// out, and records of people who began a setup and never confirmed one.
+// out, and records of people who began a setup and never confirmed one, or
+// have none any more.
 // Every node may sweep at any time.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.now().UTC()
@@ -40,7 +41,8 @@ func (u *user) spent(now time.Time) bool {
 			return false
 		}
 	}
-	return len(u.Factors) == 0 && len(u.BackupCodes) == 0 && len(userMailLimit.recent(u.Mails, now)) == 0
+	return len(u.Factors) == 0 && len(u.Organizations) == 0 && !u.MustEnroll &&
+		len(userMailLimit.recent(u.Mails, now)) == 0 && len(noticeLimit.recent(u.Notices, now)) == 0
 }
 
 // sweep deletes the documents under prefix that expired says may go. It

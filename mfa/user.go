@@ -12,18 +12,38 @@ import (
 type user struct {
 	Issuer  string `json:"issuer"`
 	Subject string `json:"subject"`
+	// Email is the address that the person's tokens last claimed.
+	Email string `json:"email,omitempty"`
+	// Organizations are all that the person's tokens have ever claimed.
+	Organizations []string `json:"organizations,omitempty"`
 	// Handle is the WebAuthn user handle, the same for all the person's
 	// passkeys.
 	Handle []byte `json:"handle"`
 	// Factors are the confirmed ones, in the order of their confirmation.
 	Factors []userFactor `json:"factors,omitempty"`
+	// Primary is the type that is asked for first, "" for the oldest.
+	Primary factor.Type `json:"primary,omitempty"`
+	// MustEnroll says that a reset demands a factor at the next gate.
+	MustEnroll bool `json:"mustEnroll,omitempty"`
 	// Pending are the setups that wait for confirmation, at most one of
 	// each type.
 	Pending []pendingSetup `json:"pending,omitempty"`
-	// BackupCodes are keyed hashes of the codes not yet used.
+	// BackupCodes are keyed hashes of the codes not yet used, SpentCodes of
+	// those of the same set that were.
 	BackupCodes [][]byte `json:"backupCodes,omitempty"`
-	// Mails are the times at which mail was sent for this person.
-	Mails []time.Time `json:"mails,omitempty"`
+	SpentCodes  [][]byte `json:"spentCodes,omitempty"`
+	// Lockout counts wrong codes at logins.
+	Lockout lockout `json:"lockout"`
+	// Challenges are those of passkey logins that wait for an answer.
+	Challenges []loginChallenge `json:"challenges,omitempty"`
+	// Links are the login links that were mailed.
+	Links []loginLink `json:"links,omitempty"`
+	// Sessions are the second factors shown and not yet run out.
+	Sessions []session `json:"sessions,omitempty"`
+	// Mails are the times at which mail was sent for this person, Notices
+	// those at which they were told of a change.
+	Mails   []time.Time `json:"mails,omitempty"`
+	Notices []time.Time `json:"notices,omitempty"`
 }
 
 // userFactor is a factor that was confirmed.
@@ -32,14 +52,21 @@ type userFactor struct {
 	Type      factor.Type     `json:"type"`
 	Name      string          `json:"name"`
 	CreatedAt time.Time       `json:"createdAt"`
+	UsedAt    time.Time       `json:"usedAt,omitzero"`
+	Disabled  bool            `json:"disabled,omitempty"`
 	State     json.RawMessage `json:"state"`
+	// UniqueKey is the key of the document that keeps the credential's ID
+	// unique, "" for kinds that need none.
+	UniqueKey string `json:"uniqueKey,omitempty"`
 }
 
 // pendingSetup is a setup that waits for its confirmation. It counts for
 // nothing until then.
 type pendingSetup struct {
 	Type      factor.Type     `json:"type"`
+	BegunAt   time.Time       `json:"begunAt"`
 	ExpiresAt time.Time       `json:"expiresAt"`
+	Client    Client          `json:"client"`
 	Failures  int             `json:"failures,omitempty"`
 	State     json.RawMessage `json:"state"`
 	// BackupCodes become the person's at confirmation, when there are any.
@@ -64,23 +91,97 @@ func (u *user) states(t factor.Type) []json.RawMessage {
 	return states
 }
 
-// has reports whether a factor of type t is confirmed.
-func (u *user) has(t factor.Type) bool {
+// configured reports whether a factor of type t is confirmed, be it
+// disabled.
+func (u *user) configured(t factor.Type) bool {
 	return slices.ContainsFunc(u.Factors, func(f userFactor) bool { return f.Type == t })
 }
 
+// has reports whether a factor of type t is confirmed and in use.
+func (u *user) has(t factor.Type) bool {
+	return slices.ContainsFunc(u.Factors, func(f userFactor) bool { return f.Type == t && !f.Disabled })
+}
+
+// enrolled reports whether any factor is in use.
+func (u *user) enrolled() bool {
+	return slices.ContainsFunc(u.Factors, func(f userFactor) bool { return !f.Disabled })
+}
+
+// inUse returns the factor of type t that is in use, nil when there is
+// none. It is for types of which a person holds one.
+func (u *user) inUse(t factor.Type) *userFactor {
+	for i := range u.Factors {
+		if f := &u.Factors[i]; f.Type == t && !f.Disabled {
+			return f
+		}
+	}
+	return nil
+}
+
+// factor returns the factor called id, or nil.
+func (u *user) factor(id string) *userFactor {
+	for i := range u.Factors {
+		if u.Factors[i].ID == id {
+			return &u.Factors[i]
+		}
+	}
+	return nil
+}
+
 // addFactor puts f among the confirmed factors. A person may hold several
-// passkeys, and one of every other type: a new one takes its place.
+// passkeys, and one of every other type: a new one takes its place. Every
+// setup that waits is void: whoever began it had perhaps no factor to show.
 func (u *user) addFactor(f userFactor) error {
 	if f.Type == factor.TypePasskey {
 		if len(u.states(f.Type)) >= maxPasskeys {
 			return ErrTooManyCredentials
 		}
-	} else {
-		u.Factors = slices.DeleteFunc(u.Factors, func(old userFactor) bool { return old.Type == f.Type })
 	}
 	u.Factors = append(u.Factors, f)
+	if f.Type != factor.TypePasskey {
+		u.dropFactors(func(old userFactor) bool { return old.Type == f.Type && old.ID != f.ID })
+	}
+	u.MustEnroll = false
+	u.Pending = nil
 	return nil
+}
+
+// dropFactors removes the factors that gone names, with the sessions that
+// were made by them, and returns them. The last factor takes with it what
+// it was the reason for.
+func (u *user) dropFactors(gone func(userFactor) bool) []userFactor {
+	var dropped []userFactor
+	u.Factors = slices.DeleteFunc(u.Factors, func(f userFactor) bool {
+		if !gone(f) {
+			return false
+		}
+		dropped = append(dropped, f)
+		return true
+	})
+	for _, f := range dropped {
+		u.Sessions = slices.DeleteFunc(u.Sessions, func(s session) bool { return s.Factor == f.ID })
+	}
+	u.settle()
+	return dropped
+}
+
+// settle makes the record consistent after a factor went: logins of a
+// type that is no longer in use end, and with the last factor the backup
+// codes and all sessions.
+func (u *user) settle() {
+	if !u.has(factor.TypePasskey) {
+		u.Challenges = nil
+	}
+	if !u.has(factor.TypeMagicLink) {
+		u.Links = nil
+	}
+	if !u.has(u.Primary) {
+		u.Primary = ""
+	}
+	if !u.enrolled() {
+		u.BackupCodes, u.SpentCodes, u.Sessions = nil, nil, nil
+		u.Lockout = lockout{}
+	}
 }
 
 // pending returns the setup of type t that waits for confirmation at now,
@@ -111,4 +212,28 @@ func (u *user) dropPending(t factor.Type) {
 // account describes u, whose record lies under key, to a kind of factor.
 func (u *user) account(key string, t factor.Type) factor.Account {
 	return factor.Account{Key: key, Handle: u.Handle, Credentials: u.states(t)}
+}
+
+// methods returns the types of the factors in use, in the order of their
+// confirmation.
+func (u *user) methods() []factor.Type {
+	var types []factor.Type
+	for _, f := range u.Factors {
+		if !f.Disabled && !slices.Contains(types, f.Type) {
+			types = append(types, f.Type)
+		}
+	}
+	return types
+}
+
+// primary returns the type that is asked for first, "" when no factor is in
+// use.
+func (u *user) primary() factor.Type {
+	if u.Primary != "" {
+		return u.Primary
+	}
+	if methods := u.methods(); len(methods) > 0 {
+		return methods[0]
+	}
+	return ""
 }

@@ -1,0 +1,149 @@
+package mfa
+
+import (
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
+)
+
+// EventKind says what happened.
+type EventKind string
+
+// The security events that a Journal is told of.
+const (
+	EventSetupBegun      EventKind = "setup_begun"
+	EventSetupFailed     EventKind = "setup_failed" // a wrong proof at a confirmation
+	EventEnrolled        EventKind = "enrolled"
+	EventVerified        EventKind = "verified"
+	EventFailed          EventKind = "failed" // a wrong proof at a login
+	EventLocked          EventKind = "locked" // code entry, by the failure before
+	EventUnlocked        EventKind = "unlocked"
+	EventClonedPasskey   EventKind = "cloned_passkey"
+	EventLinkSent        EventKind = "link_sent"
+	EventLinkApproved    EventKind = "link_approved"
+	EventLinkDenied      EventKind = "link_denied"
+	EventEnabled         EventKind = "enabled"
+	EventDisabled        EventKind = "disabled"
+	EventRemoved         EventKind = "removed"
+	EventPrimaryChanged  EventKind = "primary_changed"
+	EventBackupCodes     EventKind = "backup_codes_replaced"
+	EventReset           EventKind = "reset"
+	EventDeleted         EventKind = "deleted"
+	EventRefreshed       EventKind = "refreshed"
+	EventRefreshReused   EventKind = "refresh_reused"
+	EventSignedOut       EventKind = "signed_out"
+	EventEnforcementOn   EventKind = "enforcement_on"
+	EventEnforcementOff  EventKind = "enforcement_off"
+	EventSigningKeysMade EventKind = "signing_keys_changed"
+)
+
+// Event is one security event. It holds no secret.
+type Event struct {
+	Kind EventKind
+	// Issuer and Subject are whom it is about, "" where it is about nobody.
+	Issuer, Subject string
+	// Organization is the one that an enforcement is about.
+	Organization string
+	// Method is a type of factor or MethodBackupCode, "" where none is
+	// concerned.
+	Method string
+	// By is the subject of whom it was done by, when that is somebody else;
+	// Operator for the operator's commands.
+	By string
+	// Reason is why something was refused, "" otherwise.
+	Reason string
+	// Client is where the request came from.
+	Client Client
+}
+
+// Operator is Event.By for what the operator's commands did.
+const Operator = "operator"
+
+// Journal is told of security events. Record is called concurrently, after
+// the event has been decided, and must not wait for anything slow.
+type Journal interface {
+	Record(Event)
+}
+
+// nowhere is a Journal that nobody reads.
+type nowhere struct{}
+
+func (nowhere) Record(Event) {}
+
+// Notice is what a person is told by mail when what protects their account
+// has changed.
+type Notice struct {
+	// To are the addresses that are known of the person.
+	To   []string
+	Kind EventKind
+	// Method is the type of the factor, "" when all of it is concerned.
+	Method factor.Type
+	// Name is what the factor is called.
+	Name   string
+	At     time.Time
+	Client Client
+	// ByOther says that somebody else than the person did it.
+	ByOther bool
+}
+
+// Notifier tells people of changes. Notify returns at once; mail that
+// cannot be sent undoes nothing.
+type Notifier interface {
+	Notify(Notice)
+}
+
+// event makes an event about the caller.
+func (c Caller) event(kind EventKind, method string) Event {
+	return Event{Kind: kind, Issuer: c.Issuer, Subject: c.Subject, Method: method, Client: c.Client}
+}
+
+// noticeLimit keeps changes from being a way to fill a mailbox.
+var noticeLimit = mailLimit{10, time.Hour}
+
+// notice writes down that the person is to be told of a change, and returns
+// what to tell. It is nil when no address is known or they were told often
+// enough.
+func (u *user) notice(kind EventKind, method factor.Type, name string, now time.Time) *Notice {
+	var to []string
+	seen := make(map[string]bool)
+	add := func(address string) {
+		if address != "" && !seen[address] {
+			seen[address] = true
+			to = append(to, address)
+		}
+	}
+	add(u.Email)
+	for _, state := range u.states(factor.TypeMagicLink) {
+		if address, err := magiclink.Address(state); err == nil {
+			add(address)
+		}
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	sent, err := noticeLimit.add(u.Notices, now)
+	if err != nil {
+		return nil
+	}
+	u.Notices = sent
+	return &Notice{To: to, Kind: kind, Method: method, Name: name, At: now}
+}
+
+// tell hands over what notice made.
+func (s *Service) tell(notices []*Notice, client Client, byOther bool) {
+	if s.notifier == nil {
+		return
+	}
+	for _, n := range notices {
+		if n != nil {
+			n.Client, n.ByOther = client, byOther
+			s.notifier.Notify(*n)
+		}
+	}
+}
+
+// record is Journal.Record for an event about the caller.
+func (s *Service) record(caller Caller, kind EventKind, method string) {
+	s.journal.Record(caller.event(kind, method))
+}

@@ -1,0 +1,156 @@
+package mfa
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// organizationPrefix is that of the keys of organizations' documents; see
+// organizationKey.
+const organizationPrefix = "organization/"
+
+// organization is the document of an organization that has decided.
+type organization struct {
+	Issuer    string    `json:"issuer"`
+	Name      string    `json:"name"`
+	Enforced  bool      `json:"enforced"`
+	ChangedAt time.Time `json:"changedAt"`
+	ChangedBy string    `json:"changedBy"` // a subject of Issuer
+}
+
+// organizationKey is the key of the document of what issuer calls name.
+func organizationKey(issuer, name string) string {
+	return organizationPrefix + pairKey(issuer, name)
+}
+
+// maxOrganizations bounds the organizations that are kept of one person.
+const maxOrganizations = 100
+
+// seen keeps the organizations that today's token claims. Those that a
+// person was ever seen in go on counting.
+func (u *user) seen(caller Caller) {
+	for _, name := range caller.Organizations {
+		if len(u.Organizations) < maxOrganizations && !slices.Contains(u.Organizations, name) {
+			u.Organizations = append(u.Organizations, name)
+		}
+	}
+}
+
+// knows reports whether u was seen in all organizations that today's token
+// claims.
+func (u *user) knows(caller Caller) bool {
+	for _, name := range caller.Organizations {
+		if !slices.Contains(u.Organizations, name) && len(u.Organizations) < maxOrganizations {
+			return false
+		}
+	}
+	return true
+}
+
+// Standing is what a person without a session must be held to.
+type Standing struct {
+	// Enrolled says that a factor is in use.
+	Enrolled bool
+	// Enforced says that an organization of theirs demands a factor.
+	Enforced bool
+	// MustEnroll says that a reset demands one.
+	MustEnroll bool
+}
+
+// Standing tells what the caller must be held to, and keeps the
+// organizations that their token claims.
+func (s *Service) Standing(ctx context.Context, caller Caller) (Standing, error) {
+	u, err := s.read(ctx, caller)
+	if err != nil {
+		return Standing{}, err
+	}
+	if !u.knows(caller) {
+		if u, err = s.see(ctx, caller); err != nil {
+			return Standing{}, fmt.Errorf("keeping organizations: %w", err)
+		}
+	}
+	u.seen(caller)
+	enforced, err := s.enforcedIn(ctx, caller.Issuer, u.Organizations)
+	if err != nil {
+		return Standing{}, err
+	}
+	return Standing{Enrolled: u.enrolled(), Enforced: enforced, MustEnroll: u.MustEnroll}, nil
+}
+
+// see writes down the organizations that the caller's token claims.
+func (s *Service) see(ctx context.Context, caller Caller) (*user, error) {
+	key := userPrefix + caller.accountKey()
+	var u *user
+	err := s.documents.update(ctx, func(t transaction) error {
+		u = &user{}
+		if _, err := t.get(key, u); err != nil {
+			return err
+		}
+		if err := s.adopt(u, caller); err != nil {
+			return err
+		}
+		return t.put(key, u)
+	}, key)
+	return u, err
+}
+
+// enforcedIn reports whether any of the organizations demands a factor.
+func (s *Service) enforcedIn(ctx context.Context, issuer string, names []string) (bool, error) {
+	for _, name := range names {
+		var o organization
+		if err := s.documents.read(ctx, organizationKey(issuer, name), &o); err != nil {
+			return false, fmt.Errorf("reading organization: %w", err)
+		}
+		if o.Enforced {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// isAdmin reports whether the caller's token claims a role that acts on
+// others.
+func (s *Service) isAdmin(caller Caller) bool {
+	return slices.ContainsFunc(caller.Roles, func(role string) bool { return slices.Contains(s.adminRoles, role) })
+}
+
+// Enforce sets whether the caller's organization demands a second factor of
+// its people. ErrNoOrganization is returned when the caller's token does
+// not name exactly one, ErrForbidden when it claims no role for it, a
+// *StepUpError when the caller has not shown a factor, other than a link by
+// e-mail, recently.
+func (s *Service) Enforce(ctx context.Context, caller Caller, enforced bool) error {
+	if len(caller.Organizations) != 1 {
+		return ErrNoOrganization
+	}
+	if !s.isAdmin(caller) {
+		return ErrForbidden
+	}
+	now := s.now().UTC()
+	name := caller.Organizations[0]
+	userKey, key := userPrefix+caller.accountKey(), organizationKey(caller.Issuer, name)
+	err := s.documents.update(ctx, func(t transaction) error {
+		admin := &user{}
+		if _, err := t.get(userKey, admin); err != nil {
+			return err
+		}
+		if err := admin.requireAuthority(caller, now); err != nil {
+			return err
+		}
+		return t.put(key, organization{
+			Issuer: caller.Issuer, Name: name, Enforced: enforced, ChangedAt: now, ChangedBy: caller.Subject,
+		})
+	}, userKey, key)
+	if err != nil {
+		return fmt.Errorf("setting enforcement: %w", err)
+	}
+	e := caller.event(EventEnforcementOff, "")
+	if enforced {
+		e.Kind = EventEnforcementOn
+	}
+	e.Organization = name
+	s.journal.Record(e)
+	return nil
+}

@@ -1,0 +1,143 @@
+package mfa
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// refreshGrace is how long a spent refresh token is still honoured: two
+// tabs may send the same one, or an answer may have got lost.
+const refreshGrace = 10 * time.Second
+
+// A refresh token is the session's ID, the generation, and a keyed hash of
+// both, so that nothing of it is stored and any token that was ever given
+// out can be told from one that was not: only the former, coming late, is
+// a sign of theft.
+
+// refreshToken makes the token of the session's present generation.
+func (s *Service) refreshToken(account string, shown session) (string, error) {
+	hash, err := s.documents.keys.Hash(refreshLabel(account), []byte(shown.ID+"."+strconv.Itoa(shown.Generation)))
+	if err != nil {
+		return "", fmt.Errorf("making refresh token: %w", err)
+	}
+	return shown.ID + "." + strconv.Itoa(shown.Generation) + "." + base64.RawURLEncoding.EncodeToString(hash), nil
+}
+
+func refreshLabel(account string) string { return "caddy-mfa refresh token " + account }
+
+// parseRefreshToken returns the session and the generation of a token that
+// was made for account.
+func (s *Service) parseRefreshToken(account, token string) (id string, generation int, ok bool) {
+	const longest = 256
+	named, mac, found := cutLast(token, ".")
+	if !found || len(token) > longest {
+		return "", 0, false
+	}
+	hash, err := base64.RawURLEncoding.Strict().DecodeString(mac)
+	if err != nil || strings.ContainsAny(mac, "\r\n") || !s.documents.keys.Matches(refreshLabel(account), []byte(named), hash) {
+		return "", 0, false
+	}
+	id, number, _ := cutLast(named, ".")
+	generation, err = strconv.Atoi(number)
+	return id, generation, err == nil
+}
+
+func cutLast(s, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, separator); i >= 0 {
+		return s[:i], s[i+len(separator):], true
+	}
+	return s, "", false
+}
+
+// Refresh spends a refresh token for a new pair around the access token of
+// this request, without asking the person again: the time and the manner of
+// their authentication stay. A token that was spent within the last ten
+// seconds gets the pair that its successor stands in; one spent before that
+// ends its session, because two parties hold it.
+//
+// ErrSessionExpired is returned when token is not one of a session that
+// goes on.
+func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Grant, error) {
+	account := caller.accountKey()
+	id, generation, ok := s.parseRefreshToken(account, token)
+	if !ok {
+		return nil, ErrSessionExpired
+	}
+	now := s.now().UTC()
+	var (
+		shown   session
+		refusal error
+		reused  bool
+	)
+	key := userPrefix + account
+	err := s.documents.update(ctx, func(t transaction) error {
+		refusal, reused = nil, false
+		u := &user{}
+		if _, err := t.get(key, u); err != nil {
+			return err
+		}
+		current := u.session(id, now)
+		switch {
+		case current == nil:
+			return ErrSessionExpired
+		case generation == current.Generation:
+			current.Generation++
+			current.RotatedAt = now
+			if err := s.adopt(u, caller); err != nil {
+				return err
+			}
+		case generation == current.Generation-1 && now.Sub(current.RotatedAt) <= refreshGrace:
+			shown = *current
+			return nil
+		case generation > current.Generation:
+			return ErrSessionExpired // of a store that was since set back
+		default:
+			u.endSession(id)
+			refusal, reused = ErrSessionExpired, true
+			return t.put(key, u)
+		}
+		shown = *current
+		return t.put(key, u)
+	}, key)
+	if reused && err == nil {
+		s.record(caller, EventRefreshReused, "")
+	}
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return nil, fmt.Errorf("refreshing session: %w", err)
+	}
+	s.record(caller, EventRefreshed, shown.Method)
+	return s.grant(ctx, caller, shown)
+}
+
+// SignOut ends the caller's session, or all of theirs.
+func (s *Service) SignOut(ctx context.Context, caller Caller, everywhere bool) error {
+	if caller.Session == "" && !everywhere {
+		return nil
+	}
+	key := userPrefix + caller.accountKey()
+	err := s.documents.update(ctx, func(t transaction) error {
+		u := &user{}
+		found, err := t.get(key, u)
+		if err != nil || !found {
+			return err
+		}
+		if everywhere {
+			u.Sessions, u.Links, u.Challenges = nil, nil, nil
+		} else {
+			u.endSession(caller.Session)
+		}
+		return t.put(key, u)
+	}, key)
+	if err != nil {
+		return fmt.Errorf("signing out: %w", err)
+	}
+	s.record(caller, EventSignedOut, "")
+	return nil
+}

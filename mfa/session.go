@@ -1,0 +1,157 @@
+package mfa
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"slices"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/passkey"
+)
+
+// MethodBackupCode is how a session names a backup code, beside the types
+// of factor.
+const MethodBackupCode = "BACKUP_CODE"
+
+// Authentication levels (acr), weakest first: a link by e-mail, any other
+// second factor, and one that cannot be phished.
+const (
+	ACRMail = "mail"
+	ACRMFA  = "mfa"
+	ACRPhR  = "phr"
+)
+
+// acrLevels orders the levels.
+var acrLevels = map[string]int{ACRMail: 1, ACRMFA: 2, ACRPhR: 3}
+
+// KnownACR reports whether acr is a level that assertions carry.
+func KnownACR(acr string) bool { return acrLevels[acr] > 0 }
+
+// ACRSatisfies reports whether the level got is at least want. A level that is
+// not known satisfies nothing.
+func ACRSatisfies(got, want string) bool {
+	return acrLevels[got] > 0 && acrLevels[got] >= acrLevels[want]
+}
+
+// session is a second factor that was shown. It ends when it runs out,
+// when the person signs out, and with what proved it.
+type session struct {
+	ID       string    `json:"id"`
+	AuthTime time.Time `json:"authTime"`
+	// Method is a type of factor or MethodBackupCode.
+	Method string `json:"method"`
+	// Factor is the ID of the factor, "" for a backup code.
+	Factor    string    `json:"factor,omitempty"`
+	AMR       []string  `json:"amr"`
+	ACR       string    `json:"acr"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// Generation is that of the refresh token that is good, RotatedAt when it
+	// became so.
+	Generation int       `json:"generation"`
+	RotatedAt  time.Time `json:"rotatedAt"`
+}
+
+// maxSessions is how many sessions one person may have; the oldest makes
+// way.
+const maxSessions = 32
+
+// evidence is a proof that was accepted.
+type evidence struct {
+	method string
+	factor string
+	amr    []string
+	acr    string
+}
+
+// evidenceOf is what a factor that is not a passkey proves.
+func evidenceOf(f *userFactor) evidence {
+	e := evidence{method: string(f.Type), factor: f.ID, amr: []string{"mfa"}, acr: ACRMail}
+	if f.Type == factor.TypeTOTP {
+		e.amr, e.acr = []string{"otp", "mfa"}, ACRMFA
+	}
+	return e
+}
+
+// passkeyEvidence is what a passkey proves: the person's presence by a key
+// in hardware or, when it is synced, in software.
+func passkeyEvidence(f *userFactor, synced, verified bool) evidence {
+	e := evidence{method: string(f.Type), factor: f.ID, amr: []string{"hwk"}, acr: ACRPhR}
+	if synced {
+		e.amr[0] = "swk"
+	}
+	if verified {
+		e.amr = append(e.amr, "user")
+	}
+	e.amr = append(e.amr, "mfa")
+	return e
+}
+
+// enrolmentEvidence is what the confirmation of a new factor proves.
+func enrolmentEvidence(f *userFactor) (evidence, error) {
+	if f.Type != factor.TypePasskey {
+		return evidenceOf(f), nil
+	}
+	details, err := passkey.Describe(f.State)
+	if err != nil {
+		return evidence{}, err
+	}
+	return passkeyEvidence(f, details.Synced, false), nil
+}
+
+// backupEvidence is what a backup code proves.
+func backupEvidence() evidence {
+	return evidence{method: MethodBackupCode, amr: []string{"otp", "mfa"}, acr: ACRMFA}
+}
+
+// begin starts a session that lasts for lifetime.
+func (u *user) begin(e evidence, now time.Time, lifetime time.Duration) session {
+	now = now.Truncate(time.Second)
+	s := session{
+		ID:         newID(),
+		AuthTime:   now,
+		Method:     e.method,
+		Factor:     e.factor,
+		AMR:        e.amr,
+		ACR:        e.acr,
+		ExpiresAt:  now.Add(lifetime),
+		Generation: 1,
+		RotatedAt:  now,
+	}
+	u.Sessions = slices.DeleteFunc(u.Sessions, func(old session) bool { return !now.Before(old.ExpiresAt) })
+	if over := len(u.Sessions) + 1 - maxSessions; over > 0 {
+		u.Sessions = slices.Delete(u.Sessions, 0, over)
+	}
+	u.Sessions = append(u.Sessions, s)
+	if f := u.factor(e.factor); f != nil {
+		f.UsedAt = now
+	}
+	return s
+}
+
+// session returns the session called id that has not run out at now, or
+// nil.
+func (u *user) session(id string, now time.Time) *session {
+	if id == "" {
+		return nil
+	}
+	for i := range u.Sessions {
+		if s := &u.Sessions[i]; s.ID == id && now.Before(s.ExpiresAt) {
+			return s
+		}
+	}
+	return nil
+}
+
+// endSession ends the session called id.
+func (u *user) endSession(id string) {
+	u.Sessions = slices.DeleteFunc(u.Sessions, func(s session) bool { return s.ID == id })
+}
+
+// newID draws the public name of a factor, a session or a login link: 128
+// random bits.
+func newID() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails: it ends the program instead
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
