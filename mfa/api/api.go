@@ -11,24 +11,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api/openapi"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/tokencache"
+	"github.com/caddymfa/caddy-mfa/mfa/passkey"
 	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
-// Service is the part of mfa.Service that the routes call.
+// Service is the part of mfa.Service that the routes and the gates call.
 type Service interface {
+	Assertions
+
 	Setup(ctx context.Context, caller mfa.Caller, request mfa.SetupRequest) (*mfa.Setup, error)
-	VerifySetup(ctx context.Context, caller mfa.Caller, t factor.Type, proof factor.Proof) error
-	ActivateMagicLink(ctx context.Context, token string) error
+	VerifySetup(ctx context.Context, caller mfa.Caller, t factor.Type, proof factor.Proof) (*mfa.Grant, error)
+
+	VerifyLogin(ctx context.Context, caller mfa.Caller, t factor.Type, proof mfa.LoginProof) (*mfa.Grant, error)
+	PasskeyOptions(ctx context.Context, caller mfa.Caller) (passkey.LoginOptions, error)
+	SendLink(ctx context.Context, caller mfa.Caller) (*mfa.SentLink, error)
+	ActivateMagicLink(ctx context.Context, link mfa.OpenedLink) error
+	InspectLink(ctx context.Context, token string) (mfa.LinkInfo, error)
+	DenyLink(ctx context.Context, link mfa.OpenedLink) error
+	Refresh(ctx context.Context, caller mfa.Caller, token string) (*mfa.Grant, error)
+	SignOut(ctx context.Context, caller mfa.Caller, everywhere bool) error
+
 	Status(ctx context.Context, caller mfa.Caller) (mfa.Status, error)
+	Standing(ctx context.Context, caller mfa.Caller) (mfa.Standing, error)
 	Methods(ctx context.Context, caller mfa.Caller) ([]mfa.Method, error)
+	Enable(ctx context.Context, caller mfa.Caller, t factor.Type) error
+	Disable(ctx context.Context, caller mfa.Caller, t factor.Type) error
+	SetPrimary(ctx context.Context, caller mfa.Caller, t factor.Type) error
+	Reset(ctx context.Context, caller mfa.Caller, subject string, mustEnroll bool) error
+	Enforce(ctx context.Context, caller mfa.Caller, enforced bool) error
+	ReplaceBackupCodes(ctx context.Context, caller mfa.Caller) ([]string, error)
+	Credentials(ctx context.Context, caller mfa.Caller) ([]mfa.Credential, error)
+	RenameCredential(ctx context.Context, caller mfa.Caller, id, name string) error
+	RemoveCredential(ctx context.Context, caller mfa.Caller, id string) error
+
+	JWKS(ctx context.Context) ([]byte, error)
 }
 
 // Verifier checks access tokens. bearer.ErrInvalidToken or
@@ -51,6 +79,19 @@ type Config struct {
 	Issuer string
 	// MagicLink says whether links are on offer, and with them their page.
 	MagicLink bool
+	// Prefix is the path under which the routes stand, such as /mfa.
+	Prefix string
+	// AdminRoles are the roles whose holders act on others, for refusals
+	// to name; none means mfa.DefaultAdminRoles.
+	AdminRoles []string
+	// LoginURL is where a gate sends browsers that nobody has signed in
+	// with, "" for nowhere.
+	LoginURL string
+	// ClientIP returns the address that a request comes from; nil means
+	// that of the connection.
+	ClientIP func(*http.Request) string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 	// Log receives what went wrong on this side; nil means nowhere.
 	Log *zap.Logger
 }
@@ -63,6 +104,14 @@ type Handler struct {
 	own      []string // origins of the public URLs
 	listed   []string // origins of others
 	linkPage []byte   // the landing page of magic links, nil when they are not on offer
+	document []byte   // the OpenAPI document
+	prefix   string
+	page     bool // there is a page at the prefix that asks for a factor
+	roles    []string
+	loginURL string
+	clientIP func(*http.Request) string
+	now      func() time.Time
+	opened   *tokencache.Cache[*mfa.Shown]
 	log      *zap.Logger
 }
 
@@ -75,14 +124,35 @@ func New(config Config) (*Handler, error) {
 		service:  config.Service,
 		verifier: config.Verifier,
 		cookie:   config.Cookie,
+		prefix:   config.Prefix,
+		roles:    config.AdminRoles,
+		loginURL: config.LoginURL,
+		clientIP: config.ClientIP,
+		now:      config.Now,
 		log:      config.Log,
 	}
+	if len(h.roles) == 0 {
+		h.roles = mfa.DefaultAdminRoles
+	}
+	if h.clientIP == nil {
+		h.clientIP = connectionIP
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	h.opened = newOpened(h.now)
 	var err error
 	if h.own, err = parseOrigins(config.PublicURLs); err != nil {
 		return nil, fmt.Errorf("reading public URLs: %w", err)
 	}
 	if h.listed, err = parseOrigins(config.Origins); err != nil {
 		return nil, fmt.Errorf("reading origins: %w", err)
+	}
+	if len(h.own) == 0 {
+		return nil, errors.New("a public URL is required")
+	}
+	if h.document, err = openapi.Document(h.prefix, h.own[0]); err != nil {
+		return nil, fmt.Errorf("reading OpenAPI document: %w", err)
 	}
 	if config.MagicLink {
 		if h.linkPage, err = web.MagicLinkPage(config.Issuer); err != nil {
@@ -138,27 +208,13 @@ func setHeaders(w http.ResponseWriter) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 }
 
-// caller authenticates the request: it finds the access token, checks it,
-// and returns whom it names.
-func (h *Handler) caller(r *http.Request) (mfa.Caller, error) {
-	token, err := h.token(r)
+// connectionIP is the address at the other end of the connection.
+func connectionIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return mfa.Caller{}, err
+		return r.RemoteAddr
 	}
-	identity, err := h.verifier.Verify(r.Context(), token)
-	if err != nil {
-		return mfa.Caller{}, err
-	}
-	caller := mfa.Caller{
-		Issuer:   identity.Issuer,
-		Subject:  identity.Subject,
-		Email:    identity.Email,
-		AuthTime: identity.AuthTime,
-	}
-	if caller.AuthTime.IsZero() {
-		caller.AuthTime = identity.IssuedAt
-	}
-	return caller, nil
+	return host
 }
 
 // allowsOrigin reports whether a page of origin o may send requests that

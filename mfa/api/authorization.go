@@ -7,21 +7,32 @@ import (
 
 // token finds the caller's access token (RFC 6750, 2.1), in the
 // Authorization header or else in the configured cookie.
-func (h *Handler) token(r *http.Request) (string, error) {
+func (h *Handler) token(r *http.Request) (token string, byCookie bool, err error) {
 	values := r.Header.Values("Authorization")
 	switch len(values) {
 	case 0:
-		return h.cookieToken(r)
+		token, err = h.cookieToken(r)
+		return token, true, err
 	case 1:
-		scheme, token, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return "", errNoCredentials
+		token, ok := bearerOf(values[0])
+		if !ok {
+			return "", false, errNoCredentials
 		}
-		return strings.TrimSpace(token), nil
+		return token, false, nil
 	default:
 		// Which of them counts is what a smuggled header would exploit.
-		return "", badRequest("The request has more than one Authorization header: send exactly one.")
+		return "", false, badRequest("The request has more than one Authorization header: send exactly one.")
 	}
+}
+
+// bearerOf returns the token of an Authorization header of the scheme
+// Bearer.
+func bearerOf(value string) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(strings.TrimSpace(value), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(token), true
 }
 
 // cookieToken takes the token from the cookie. Browsers attach cookies to

@@ -22,10 +22,6 @@ type completeRegistrationRequest struct {
 	Challenge  string          `json:"challenge"`
 }
 
-type activateRequest struct {
-	Token string `json:"token"`
-}
-
 // verifySetup serves POST /mfa/verify-setup.
 func (h *Handler) verifySetup(w http.ResponseWriter, r *http.Request) error {
 	caller, err := h.caller(r)
@@ -46,10 +42,11 @@ func (h *Handler) verifySetup(w http.ResponseWriter, r *http.Request) error {
 	if err := requireProof(t, proof); err != nil {
 		return err
 	}
-	if err := h.service.VerifySetup(r.Context(), caller, t, proof); err != nil {
+	grant, err := h.service.VerifySetup(r.Context(), caller, t, proof)
+	if err != nil {
 		return confirmError(err, "MFA setup verification failed")
 	}
-	return writeMessage(w, "MFA setup verified and enabled")
+	return h.writePair(w, "MFA setup verified and enabled", grant)
 }
 
 // completeRegistration serves POST /mfa/passkey/complete-registration.
@@ -66,34 +63,11 @@ func (h *Handler) completeRegistration(w http.ResponseWriter, r *http.Request) e
 	if err := requireProof(factor.TypePasskey, proof); err != nil {
 		return err
 	}
-	if err := h.service.VerifySetup(r.Context(), caller, factor.TypePasskey, proof); err != nil {
+	grant, err := h.service.VerifySetup(r.Context(), caller, factor.TypePasskey, proof)
+	if err != nil {
 		return confirmError(err, "Passkey registration failed")
 	}
-	return writeMessage(w, "Passkey registration completed")
-}
-
-// activateMagicLink serves POST /mfa/magic-link/activate, which the
-// landing page of a mailed link calls. It is open: the token is the proof.
-func (h *Handler) activateMagicLink(w http.ResponseWriter, r *http.Request) error {
-	var request activateRequest
-	if err := readJSON(w, r, &request); err != nil {
-		return err
-	}
-	if request.Token == "" {
-		return missing("token", "with the token from the mailed link")
-	}
-	if err := h.service.ActivateMagicLink(r.Context(), request.Token); err != nil {
-		const failed = "Invalid or expired token"
-		if errors.Is(err, mfa.ErrTypeUnavailable) {
-			return &apiError{status: http.StatusBadRequest, code: "invalid_magic_link", message: failed}
-		}
-		e := *translate(confirmError(err, failed))
-		if e.status == http.StatusBadRequest {
-			e.code = "invalid_magic_link" // no more, to whom brought no bearer
-		}
-		return &e
-	}
-	return writeMessage(w, "Magic link MFA activated successfully")
+	return h.writePair(w, "Passkey registration completed", grant)
 }
 
 // present treats a JSON null like a member that is absent.

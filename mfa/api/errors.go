@@ -87,6 +87,7 @@ func translate(err error) *apiError {
 		known  *apiError
 		stepUp *mfa.StepUpError
 		limit  *mfa.RateLimitError
+		locked *mfa.LockedError
 	)
 	switch {
 	case errors.As(err, &known):
@@ -102,6 +103,8 @@ func translate(err error) *apiError {
 		return unavailable("The keys that access tokens are checked with cannot be had now: try again soon.", err)
 	case errors.As(err, &stepUp):
 		return stepUpRequired(stepUp)
+	case errors.As(err, &locked):
+		return lockedOut(locked)
 	case errors.As(err, &limit):
 		return &apiError{
 			status: http.StatusTooManyRequests, code: "rate_limited",
@@ -126,18 +129,41 @@ func unavailable(message string, cause error) *apiError {
 // stepUpRequired is the challenge of RFC 9470, 3.
 func stepUpRequired(e *mfa.StepUpError) *apiError {
 	description := "A recent second factor is required"
-	parameters := ""
 	if e.ACR == "" {
 		description = "A more recent sign-in is required"
-	} else {
-		parameters = `, acr_values="` + e.ACR + `"`
 	}
 	return &apiError{
 		status: http.StatusUnauthorized, code: "insufficient_user_authentication",
-		message: description,
-		challenge: realm + `, error="insufficient_user_authentication", error_description="` + description + `"` +
-			parameters + `, max_age="` + strconv.Itoa(int(e.MaxAge/time.Second)) + `"`,
+		message:   description,
+		challenge: stepUpChallenge(description, e.ACR, e.MaxAge),
 	}
+}
+
+// stepUpChallenge is the WWW-Authenticate header of RFC 9470, 3; acr and
+// maxAge stand in it unless they are empty.
+func stepUpChallenge(description, acr string, maxAge time.Duration) string {
+	challenge := realm + `, error="insufficient_user_authentication", error_description="` + quotable(description) + `"`
+	if acr != "" {
+		challenge += `, acr_values="` + acr + `"`
+	}
+	if maxAge > 0 {
+		challenge += `, max_age="` + strconv.Itoa(int(maxAge/time.Second)) + `"`
+	}
+	return challenge
+}
+
+// lockedOut is the answer while codes are not accepted, the same for a
+// right and a wrong one.
+func lockedOut(e *mfa.LockedError) *apiError {
+	locked := &apiError{status: http.StatusTooManyRequests, code: "locked"}
+	if e.Off {
+		locked.message = "Code entry is switched off after too many wrong codes: use a passkey, or ask an administrator."
+		locked.retryAfter = 24 * time.Hour
+		return locked
+	}
+	locked.message = "Too many wrong codes: try again in " + humanDuration(e.RetryAfter) + ", or use a passkey."
+	locked.retryAfter = e.RetryAfter
+	return locked
 }
 
 // fail writes err as the answer. What is this side's fault is logged as an
@@ -175,13 +201,18 @@ func BadTarget(w http.ResponseWriter) {
 }
 
 func writeError(w http.ResponseWriter, e *apiError) {
+	setRefusalHeaders(w, e)
+	_ = writeJSON(w, e.status, errorAnswer{Error: e.message, Code: e.code}) // strings always encode
+}
+
+// setRefusalHeaders sets what a client needs to know to do better.
+func setRefusalHeaders(w http.ResponseWriter, e *apiError) {
 	if e.challenge != "" {
 		w.Header().Set("WWW-Authenticate", e.challenge)
 	}
 	if e.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
 	}
-	_ = writeJSON(w, e.status, errorAnswer{Error: e.message, Code: e.code}) // strings always encode
 }
 
 // cutSentinel returns the text of err behind that of the sentinel it

@@ -57,6 +57,15 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	return nil
 }
 
+// readOptionalJSON is readJSON for a request that may also come without a
+// body.
+func readOptionalJSON(w http.ResponseWriter, r *http.Request, into any) error {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil
+	}
+	return readJSON(w, r, into)
+}
+
 // limitBodyTime limits how long the body may take to arrive, until the
 // function it returns is called: a body that never ends would hold up the
 // end of the server. Where no deadline can be set, the server's own hold.

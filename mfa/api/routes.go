@@ -33,41 +33,54 @@ func (r *Route) allow() string {
 
 // table holds the routes by their path under the prefix.
 var table = map[string]*Route{
-	"/setup":                         {methods{http.MethodPost: (*Handler).setup}},
-	"/verify-setup":                  {methods{http.MethodPost: (*Handler).verifySetup}},
-	"/passkey/complete-registration": {methods{http.MethodPost: (*Handler).completeRegistration}},
-	"/magic-link":                    {methods{http.MethodGet: (*Handler).magicLinkPage}},
-	"/magic-link/activate":           {methods{http.MethodPost: (*Handler).activateMagicLink}},
-	"/status":                        {methods{http.MethodGet: (*Handler).status}},
-	"/methods":                       {methods{http.MethodGet: (*Handler).methods}},
-	"/assets/magic-link.js":          {methods{http.MethodGet: (*Handler).asset}},
-	"/assets/page.css":               {methods{http.MethodGet: (*Handler).asset}},
+	"/setup":                         post((*Handler).setup),
+	"/verify-setup":                  post((*Handler).verifySetup),
+	"/verify-login":                  post((*Handler).verifyLogin),
+	"/status":                        get((*Handler).status),
+	"/methods":                       get((*Handler).methods),
+	"/enable":                        post((*Handler).enable),
+	"/disable":                       post((*Handler).disable),
+	"/primary":                       post((*Handler).primary),
+	"/reset":                         post((*Handler).reset),
+	"/organization/enforce":          post((*Handler).enforce),
+	"/magic-link":                    get((*Handler).magicLinkPage),
+	"/magic-link/send":               post((*Handler).sendLink),
+	"/magic-link/activate":           post((*Handler).activateLink),
+	"/magic-link/inspect":            post((*Handler).inspectLink),
+	"/magic-link/deny":               post((*Handler).denyLink),
+	"/passkey/auth-options":          post((*Handler).passkeyOptions),
+	"/passkey/complete-registration": post((*Handler).completeRegistration),
+	"/backup-codes":                  post((*Handler).backupCodes),
+	"/refresh":                       post((*Handler).refresh),
+	"/sign-out":                      post((*Handler).signOut),
+	"/credentials":                   get((*Handler).listCredentials),
+	"/jwks.json":                     get((*Handler).jwks),
+	"/openapi.json":                  get((*Handler).openAPI),
+	"/assets/magic-link.js":          get((*Handler).asset),
+	"/assets/page.css":               get((*Handler).asset),
 
-	"":                      reserved,
-	"/verify-login":         reserved,
-	"/enable":               reserved,
-	"/disable":              reserved,
-	"/primary":              reserved,
-	"/reset":                reserved,
-	"/organization/enforce": reserved,
-	"/magic-link/send":      reserved,
-	"/magic-link/inspect":   reserved,
-	"/magic-link/deny":      reserved,
-	"/passkey/auth-options": reserved,
-	"/backup-codes":         reserved,
-	"/refresh":              reserved,
-	"/sign-out":             reserved,
-	"/credentials":          reserved,
-	"/jwks.json":            reserved,
-	"/openapi.json":         reserved,
+	"": reserved,
+}
+
+func get(serve func(*Handler, http.ResponseWriter, *http.Request) error) *Route {
+	return &Route{methods{http.MethodGet: serve}}
+}
+
+func post(serve func(*Handler, http.ResponseWriter, *http.Request) error) *Route {
+	return &Route{methods{http.MethodPost: serve}}
 }
 
 // reserved is a path of the API that this build does not offer.
 var reserved = &Route{}
 
-// credentials is the path of one credential, whose name is the last
-// segment.
-const credentials = "/credentials/"
+// credentialsPath is the path of one credential, whose ID is the last segment.
+const credentialsPath = "/credentials/"
+
+// credentialRoute is the route of one credential.
+var credentialRoute = &Route{methods{
+	http.MethodPatch:  (*Handler).renameCredential,
+	http.MethodDelete: (*Handler).removeCredential,
+}}
 
 // Routes finds the route of a request's path. It is safe for concurrent
 // use.
@@ -104,8 +117,8 @@ func (r *Routes) Find(p string) (*Route, bool) {
 	if route, ok := table[rest]; ok {
 		return route, true
 	}
-	if id, ok := strings.CutPrefix(rest, credentials); ok && !strings.Contains(id, "/") {
-		return reserved, true
+	if id, ok := strings.CutPrefix(rest, credentialsPath); ok && !strings.Contains(id, "/") {
+		return credentialRoute, true
 	}
 	return nil, false
 }

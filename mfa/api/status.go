@@ -32,8 +32,7 @@ var methodTexts = map[factor.Type][2]string{
 	factor.TypePasskey:   {"Passkey", "Your device's screen lock or a security key."},
 }
 
-// status serves GET /mfa/status. Nothing enforces a second factor yet, and
-// no session has shown one.
+// status serves GET /mfa/status.
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	caller, err := h.caller(r)
 	if err != nil {
@@ -45,6 +44,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	data := statusData{
 		IsEnabled:            len(status.Methods) > 0,
+		IsRequired:           status.Required,
+		IsEnforced:           status.Enforced,
+		SessionVerified:      status.Verified,
 		EnabledMethods:       append([]factor.Type{}, status.Methods...),
 		BackupCodesRemaining: status.BackupCodes,
 	}
@@ -72,7 +74,7 @@ func (h *Handler) methods(w http.ResponseWriter, r *http.Request) error {
 			Description:  methodTexts[m.Type][1],
 			IsAvailable:  m.Available,
 			IsConfigured: m.Configured,
-			IsEnabled:    m.Configured,
+			IsEnabled:    m.Enabled,
 		}
 	}
 	return writeData(w, data)

@@ -4,7 +4,7 @@
 // A page refers to everything relative to its own URL, so it works under
 // any prefix. The page of a magic link belongs at PREFIX/magic-link,
 // without a trailing slash, its assets at PREFIX/assets/NAME, and it
-// posts to PREFIX/magic-link/activate.
+// posts to PREFIX/magic-link/inspect, activate and deny.
 package web
 
 import (

@@ -1,0 +1,243 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/tokencache"
+)
+
+// Assertions opens assertions and tells whether their sessions go on;
+// mfa.Service does. mfa.ErrInvalidAssertion is returned for a token that is
+// no good assertion.
+type Assertions interface {
+	OpenAssertion(ctx context.Context, token string) (*mfa.Shown, error)
+	Live(ctx context.Context, shown *mfa.Shown) (bool, error)
+}
+
+// cookieName is the cookie that carries an assertion. Its prefix keeps
+// other hosts, and plain http, from setting it.
+const cookieName = "__Host-mfa"
+
+// Bounds of the cache of opened assertions. What changes outside of a
+// record, such as a withdrawn signing key, counts within the time; a sign-out
+// or a reset at once.
+const (
+	assertionCacheBytes = 16 << 20
+	assertionCacheTime  = time.Minute
+)
+
+// credentials are what a request brought, verified.
+type credentials struct {
+	token    string // the login's access token
+	identity bearer.Identity
+	byCookie bool // the token came by cookie
+
+	// shown is the second factor that a live assertion of the same person
+	// tells of, nil for none.
+	shown *mfa.Shown
+	// asBearer says that the assertion came as the bearer.
+	asBearer bool
+	// staleCookie says that a cookie came whose assertion is no good.
+	staleCookie bool
+}
+
+// errUnusable is the refusal of an assertion that came as the bearer.
+func errUnusable(reason string) error {
+	return &apiError{
+		status: http.StatusUnauthorized, code: "invalid_token",
+		message:   "The access token is not valid: " + reason,
+		challenge: realm + `, error="invalid_token", error_description="` + quotable(reason) + `"`,
+	}
+}
+
+// authenticate finds and verifies what a request brought.
+func (h *Handler) authenticate(r *http.Request) (credentials, error) {
+	if carried, ok := carriedBy(r); ok {
+		return h.complete(r, carried)
+	}
+	return h.complete(r, presented(r))
+}
+
+// tokens are the tokens of ours that a request presents.
+type tokens struct {
+	assertion string // as the bearer
+	cookie    string // in the cookie
+}
+
+// presented finds the assertions in a request.
+func presented(r *http.Request) tokens {
+	var t tokens
+	if values := r.Header["Authorization"]; len(values) == 1 {
+		if token, ok := bearerOf(values[0]); ok && mfa.IsAssertion(token) {
+			t.assertion = token
+		}
+	}
+	if r.Header["Cookie"] != nil {
+		switch cookies := r.CookiesNamed(cookieName); len(cookies) {
+		case 0:
+		case 1:
+			t.cookie = cookies[0].Value
+		default:
+			t.cookie = "ambiguous" // no assertion: which one counts is not for us to guess
+		}
+	}
+	return t
+}
+
+// complete verifies the access token, and the assertion beside or around it.
+func (h *Handler) complete(r *http.Request, t tokens) (credentials, error) {
+	ctx := r.Context()
+	if t.assertion != "" {
+		return h.unwrap(ctx, t.assertion)
+	}
+	var c credentials
+	var err error
+	if c.token, c.byCookie, err = h.token(r); err != nil {
+		return c, err
+	}
+	if c.identity, err = h.verifier.Verify(ctx, c.token); err != nil {
+		return c, err
+	}
+	if t.cookie == "" {
+		return c, nil
+	}
+	shown, err := h.open(ctx, t.cookie)
+	if err != nil {
+		return c, err
+	}
+	if shown == nil || shown.Issuer != c.identity.Issuer || shown.Subject != c.identity.Subject {
+		c.staleCookie = true
+		return c, nil
+	}
+	c.shown = shown
+	return c, nil
+}
+
+// unwrap verifies an assertion that came as the bearer, and the access token
+// that it carries.
+func (h *Handler) unwrap(ctx context.Context, token string) (credentials, error) {
+	shown, err := h.open(ctx, token)
+	if err != nil {
+		return credentials{}, err
+	}
+	if shown == nil {
+		return credentials{}, errUnusable("the assertion has expired, was ended, or is not of this service: send your login's access token, and verify or refresh again")
+	}
+	if shown.Bearer == "" {
+		return credentials{}, errUnusable("this assertion carries no access token: it is for the cookie, send fullAccessToken")
+	}
+	identity, err := h.verifier.Verify(ctx, shown.Bearer)
+	if err != nil {
+		return credentials{}, err
+	}
+	if shown.Issuer != identity.Issuer || shown.Subject != identity.Subject {
+		return credentials{}, errUnusable("the assertion and the access token in it are of different people")
+	}
+	return credentials{token: shown.Bearer, identity: identity, shown: shown, asBearer: true}, nil
+}
+
+// open returns what an assertion tells, nil when it is no good any more or
+// never was.
+func (h *Handler) open(ctx context.Context, token string) (*mfa.Shown, error) {
+	shown, ok := h.opened.Get(token)
+	if !ok {
+		if !mfa.IsAssertion(token) {
+			return nil, nil
+		}
+		var err error
+		shown, err = h.service.OpenAssertion(ctx, token)
+		if isInvalidAssertion(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		until := h.now().Add(assertionCacheTime)
+		if shown.ExpiresAt.Before(until) {
+			until = shown.ExpiresAt
+		}
+		h.opened.Put(token, shown, shownSize(shown), until)
+	}
+	live, err := h.service.Live(ctx, shown)
+	if err != nil || !live {
+		return nil, err
+	}
+	return shown, nil
+}
+
+// shownSize is about how much memory shown takes, in bytes.
+func shownSize(shown *mfa.Shown) int {
+	const fixed = 512
+	return fixed + len(shown.Issuer) + len(shown.Subject) + len(shown.Bearer)
+}
+
+// caller authenticates the request and returns for whom it speaks.
+func (h *Handler) caller(r *http.Request) (mfa.Caller, error) {
+	c, err := h.authenticate(r)
+	if err != nil {
+		return mfa.Caller{}, err
+	}
+	return h.callerOf(r, c), nil
+}
+
+// callerOf is the person whose credentials a request brought.
+func (h *Handler) callerOf(r *http.Request, c credentials) mfa.Caller {
+	caller := mfa.Caller{
+		Issuer:        c.identity.Issuer,
+		Subject:       c.identity.Subject,
+		Email:         c.identity.Email,
+		Organizations: c.identity.Organizations,
+		Roles:         c.identity.Roles,
+		AuthTime:      c.identity.AuthTime,
+		Token:         c.token,
+		Client:        h.client(r),
+	}
+	if caller.AuthTime.IsZero() {
+		caller.AuthTime = c.identity.IssuedAt
+	}
+	if c.shown != nil {
+		caller.Session = c.shown.Session
+	}
+	return caller
+}
+
+// maxUserAgent is how much of a User-Agent is kept, in bytes.
+const maxUserAgent = 256
+
+// client is where a request comes from.
+func (h *Handler) client(r *http.Request) mfa.Client {
+	agent := r.UserAgent()
+	if len(agent) > maxUserAgent {
+		agent = agent[:maxUserAgent]
+	}
+	return mfa.Client{IP: h.clientIP(r), UserAgent: printable(agent)}
+}
+
+// printable keeps what a person can be shown of a header's value.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// newOpened makes the cache of opened assertions.
+func newOpened(now func() time.Time) *tokencache.Cache[*mfa.Shown] {
+	return tokencache.New[*mfa.Shown](assertionCacheBytes, now)
+}
+
+// removeAssertionCookie takes the cookie out of a request, so that the
+// upstream does not get it.
+func removeAssertionCookie(r *http.Request) {
+	if r.Header["Cookie"] != nil {
+		gate.RemoveCookie(r.Header, cookieName)
+	}
+}

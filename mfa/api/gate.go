@@ -1,0 +1,268 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
+)
+
+// MethodTrusted is how the gate names, to upstreams, a second factor that
+// the login itself has asked for.
+const MethodTrusted = "LOGIN"
+
+// Policy is what a gate demands.
+type Policy struct {
+	// Paths are what it guards; nil means everything that comes by.
+	Paths *gate.Paths
+	// MaxAge is how long ago the second factor may have been shown; 0
+	// means as long as its session lasts.
+	MaxAge time.Duration
+	// Methods are the types of factor that count, or mfa.MethodBackupCode;
+	// none means any.
+	Methods []string
+	// ACR is the level that is at least needed, "" for any.
+	ACR string
+	// Except are callers who need no second factor, such as machines.
+	Except []Exception
+	// Optional lets people pass who have no factor, unless an organization
+	// of theirs, or a reset, demands one.
+	Optional bool
+	// TrustAMR are values of the access token's amr claim (RFC 8176) by
+	// which the login tells that it has asked for a second factor itself.
+	TrustAMR []string
+}
+
+// Exception names the callers whose access token has one of the values in a
+// claim.
+type Exception struct {
+	Claim  string
+	Values []string
+}
+
+// Gate lets requests pass that have shown a second factor. It is safe for
+// concurrent use.
+type Gate struct {
+	handler *Handler
+	policy  Policy
+}
+
+// NewGate makes a gate that shares the caller's check with h.
+func NewGate(h *Handler, policy Policy) *Gate { return &Gate{handler: h, policy: policy} }
+
+// Decision is what a gate decided about a request.
+type Decision string
+
+// The decisions of a gate. All but those that let a request pass have been
+// answered.
+const (
+	Unguarded     Decision = "unguarded"     // not a path of the gate's
+	Passed        Decision = "passed"        // by a second factor
+	PassedTrusted Decision = "passed_login"  // by the login's own second factor
+	PassedExcept  Decision = "passed_except" // by an exception
+	PassedNone    Decision = "passed_optional"
+	Preflight     Decision = "preflight"
+	NoToken       Decision = "unauthenticated"
+	NoFactor      Decision = "factor_required"
+	Redirected    Decision = "redirected"
+	Refused       Decision = "refused" // a request that cannot be decided: malformed, or of another origin
+	Failed        Decision = "error"   // on this side: closed
+)
+
+// Outcome is what became of a request at a gate.
+type Outcome struct {
+	Decision Decision
+	// Request is what goes on to the upstream, nil when the request does
+	// not pass.
+	Request *http.Request
+	// User is for whom it speaks, where that is known.
+	User User
+	// Refusal is the answer to a request that does not pass, which is not
+	// written yet; see Gate.Write. Nil when it has been.
+	Refusal error
+}
+
+// User is what the gate knows of the caller.
+type User struct {
+	ID      string // subject
+	Issuer  string
+	Email   string
+	Methods []string
+	ACR     string
+	// AuthTime is when the second factor was shown, zero for none.
+	AuthTime time.Time
+}
+
+// Guards reports whether the gate guards the path of u.
+func (g *Gate) Guards(u *url.URL) bool { return g.policy.Paths == nil || g.policy.Paths.Match(u) }
+
+// Check decides about r, whose path the gate guards. Page is where a person
+// shows a second factor, such as "/mfa/"; target is the request's target as
+// the client wrote it, to which they come back.
+func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string) Outcome {
+	if g.handler.gatePreflight(w, r) {
+		return Outcome{Decision: Preflight}
+	}
+	c, err := g.handler.authenticate(r)
+	if err != nil {
+		return g.unauthenticated(w, r, target, err)
+	}
+	if strings.TrimSpace(c.identity.Subject) != c.identity.Subject {
+		// A header's outer blanks get lost: the upstream would take "bob " for bob.
+		return Outcome{Decision: Refused, Refusal: errUnusable("its subject begins or ends with a blank")}
+	}
+	user := User{ID: c.identity.Subject, Issuer: c.identity.Issuer, Email: c.identity.Email}
+	if c.staleCookie {
+		clearCookie(w)
+	}
+	if g.excepted(c) {
+		return Outcome{Decision: PassedExcept, User: user, Request: g.forward(r, c, user)}
+	}
+	now := g.handler.now()
+	if c.shown != nil && g.satisfied(c.shown, now) {
+		user.Methods, user.ACR, user.AuthTime = c.shown.Methods, c.shown.ACR, c.shown.AuthTime
+		return Outcome{Decision: Passed, User: user, Request: g.forward(r, c, user)}
+	}
+	if g.trusted(c, now) {
+		user.Methods, user.ACR, user.AuthTime = []string{MethodTrusted}, mfa.ACRMFA, c.identity.AuthTime
+		return Outcome{Decision: PassedTrusted, User: user, Request: g.forward(r, c, user)}
+	}
+	standing, err := g.handler.service.Standing(r.Context(), g.handler.callerOf(r, c))
+	if err != nil {
+		return Outcome{Decision: Failed, User: user, Refusal: err}
+	}
+	if g.policy.Optional && !standing.Enrolled && !standing.Enforced && !standing.MustEnroll {
+		return Outcome{Decision: PassedNone, User: user, Request: g.forward(r, c, user)}
+	}
+	if c.byCookie && wantsPage(r) && g.handler.page {
+		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(returnTo(target)))
+		return Outcome{Decision: Redirected, User: user}
+	}
+	return Outcome{Decision: NoFactor, User: user, Refusal: g.factorRequired(standing)}
+}
+
+// unauthenticated decides about a request that brought no access token that
+// is good.
+func (g *Gate) unauthenticated(w http.ResponseWriter, r *http.Request, target string, err error) Outcome {
+	e := translate(err)
+	switch {
+	case e == errNoCredentials && wantsPage(r) && g.handler.loginURL != "":
+		redirect(w, r, g.handler.loginURL)
+		return Outcome{Decision: Redirected}
+	case e.status == http.StatusUnauthorized:
+		return Outcome{Decision: NoToken, Refusal: err}
+	case e.status >= 500:
+		return Outcome{Decision: Failed, Refusal: err}
+	default:
+		return Outcome{Decision: Refused, Refusal: err}
+	}
+}
+
+// satisfied reports whether a second factor is one that the gate demands.
+func (g *Gate) satisfied(shown *mfa.Shown, now time.Time) bool {
+	if g.policy.MaxAge > 0 && now.Sub(shown.AuthTime) > g.policy.MaxAge {
+		return false
+	}
+	if g.policy.ACR != "" && !mfa.ACRSatisfies(shown.ACR, g.policy.ACR) {
+		return false
+	}
+	return len(g.policy.Methods) == 0 || slices.ContainsFunc(shown.Methods, func(method string) bool {
+		return slices.Contains(g.policy.Methods, method)
+	})
+}
+
+// trusted reports whether the login has asked for a second factor that is
+// enough. It does not say which: a gate that demands methods, or more than
+// any second factor, stays closed.
+func (g *Gate) trusted(c credentials, now time.Time) bool {
+	if len(g.policy.Methods) > 0 || g.policy.ACR != "" && !mfa.ACRSatisfies(mfa.ACRMFA, g.policy.ACR) {
+		return false
+	}
+	if !slices.ContainsFunc(c.identity.AMR, func(value string) bool { return slices.Contains(g.policy.TrustAMR, value) }) {
+		return false
+	}
+	if g.policy.MaxAge == 0 {
+		return true
+	}
+	return !c.identity.AuthTime.IsZero() && now.Sub(c.identity.AuthTime) <= g.policy.MaxAge
+}
+
+// excepted reports whether the caller needs no second factor.
+func (g *Gate) excepted(c credentials) bool {
+	return slices.ContainsFunc(g.policy.Except, func(e Exception) bool {
+		return slices.ContainsFunc(c.identity.Kept[e.Claim], func(value string) bool { return slices.Contains(e.Values, value) })
+	})
+}
+
+// forward makes the request that the upstream gets: the login's own token,
+// no assertion, and what the gate has found out.
+func (g *Gate) forward(r *http.Request, c credentials, user User) *http.Request {
+	if _, passed := carriedBy(r); !passed {
+		r = shallowCopy(r)
+		removeAssertionCookie(r)
+		if c.asBearer {
+			r.Header["Authorization"] = []string{"Bearer " + c.token}
+		}
+	}
+	gate.StripIdentity(r)
+	r.Header["X-Mfa-User"] = []string{user.ID}
+	if len(user.Methods) > 0 {
+		r.Header["X-Mfa-Methods"] = []string{strings.Join(user.Methods, ",")}
+		r.Header["X-Mfa-Acr"] = []string{user.ACR}
+	}
+	if !user.AuthTime.IsZero() {
+		r.Header["X-Mfa-Auth-Time"] = []string{user.AuthTime.UTC().Format(time.RFC3339)}
+	}
+	return r
+}
+
+// shallowCopy copies a request so far that its headers can be changed.
+func shallowCopy(r *http.Request) *http.Request {
+	c := *r
+	c.Header = r.Header.Clone()
+	return &c
+}
+
+// factorRequired is the challenge of RFC 9470, 3.
+func (g *Gate) factorRequired(standing mfa.Standing) error {
+	message := "A second factor is required: show one at " + g.handler.prefix + "/verify-login."
+	if !standing.Enrolled {
+		message = "A second factor is required and you have none yet: set one up at " + g.handler.prefix + "/setup."
+	}
+	acr := g.policy.ACR
+	switch {
+	case acr != "":
+	case len(g.policy.Methods) == 1 && g.policy.Methods[0] == "PASSKEY":
+		acr = mfa.ACRPhR
+	default:
+		acr = mfa.ACRMFA
+	}
+	description := "A second factor is required"
+	if g.policy.MaxAge > 0 {
+		description = fmt.Sprintf("A second factor shown within the last %s is required", humanDuration(g.policy.MaxAge))
+	}
+	return &apiError{
+		status: http.StatusUnauthorized, code: "insufficient_user_authentication", message: message,
+		challenge: stepUpChallenge(description, acr, g.policy.MaxAge),
+	}
+}
+
+// Write answers a request that does not pass.
+func (g *Gate) Write(w http.ResponseWriter, r *http.Request, refusal error) {
+	g.handler.refuse(w, r, refusal)
+}
+
+// Hand prepares the answer to a request that does not pass for somebody
+// else to write: it sets the headers and returns the status.
+func (g *Gate) Hand(w http.ResponseWriter, r *http.Request, refusal error) (status int, err error) {
+	e := translate(refusal)
+	w.Header().Set("Cache-Control", "no-store")
+	g.handler.exposeRefusal(w, r)
+	setRefusalHeaders(w, e)
+	return e.status, e
+}

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+)
+
+// pairAnswer is the answer to a proof that was accepted.
+type pairAnswer struct {
+	Success         bool      `json:"success"`
+	Message         string    `json:"message"`
+	FullAccessToken string    `json:"fullAccessToken"`
+	RefreshToken    string    `json:"refreshToken"`
+	ExpiresAt       time.Time `json:"expiresAt"`
+}
+
+type refreshRequest struct {
+	RefreshToken string `json:"refreshToken"`
+}
+
+type signOutRequest struct {
+	Everywhere bool `json:"everywhere"`
+}
+
+// writePair answers with the token pair and sets the cookie.
+func (h *Handler) writePair(w http.ResponseWriter, message string, g *mfa.Grant) error {
+	setCookie(w, g.Cookie, int(g.ExpiresAt.Sub(h.now())/time.Second))
+	return writeJSON(w, http.StatusOK, pairAnswer{
+		Success:         true,
+		Message:         message,
+		FullAccessToken: g.Assertion,
+		RefreshToken:    g.Refresh,
+		ExpiresAt:       g.ExpiresAt,
+	})
+}
+
+// setCookie sets the cookie that carries an assertion, for maxAge seconds.
+func setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// clearCookie removes the cookie, unless the answer sets it.
+func clearCookie(w http.ResponseWriter) {
+	for _, set := range w.Header().Values("Set-Cookie") {
+		if strings.HasPrefix(set, cookieName+"=") {
+			return
+		}
+	}
+	setCookie(w, "", -1)
+}
+
+// refresh serves POST /mfa/refresh.
+func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) error {
+	caller, err := h.caller(r)
+	if err != nil {
+		return err
+	}
+	var request refreshRequest
+	if err := readJSON(w, r, &request); err != nil {
+		return err
+	}
+	if request.RefreshToken == "" {
+		return missing("refreshToken", "with the token that verify-login or the last refresh gave")
+	}
+	grant, err := h.service.Refresh(r.Context(), caller, request.RefreshToken)
+	if errors.Is(err, mfa.ErrSessionExpired) {
+		return &apiError{
+			status: http.StatusUnauthorized, code: "mfa_session_expired", message: "MFA session expired",
+			challenge: stepUpChallenge("The MFA session has ended", mfa.ACRMFA, 0),
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return h.writePair(w, "MFA session refreshed", grant)
+}
+
+// signOut serves POST /mfa/sign-out.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
+	caller, err := h.caller(r)
+	if err != nil {
+		return err
+	}
+	var request signOutRequest
+	if err := readOptionalJSON(w, r, &request); err != nil {
+		return err
+	}
+	if err := h.service.SignOut(r.Context(), caller, request.Everywhere); err != nil {
+		return err
+	}
+	clearCookie(w)
+	return writeMessage(w, "Signed out")
+}
