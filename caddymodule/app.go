@@ -1,8 +1,9 @@
 // Package caddymodule makes caddy-mfa a Caddy plugin: the app "mfa", which
 // holds the configuration and the open store, the handler "mfa", which
-// serves the product's routes and passes everything else on, their
-// Caddyfile syntax, and the "caddy mfa" command. What they do is decided
-// in the packages below mfa/, which know nothing of Caddy.
+// serves the product's routes and passes everything else on, the handler
+// "mfa_require", which guards routes, their Caddyfile syntax, the admin API
+// and the "caddy mfa" command. What they do is decided in the packages below
+// mfa/, which know nothing of Caddy.
 package caddymodule
 
 import (
@@ -23,6 +24,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 func init() {
@@ -80,6 +82,24 @@ type App struct {
 	// Default: 0, any time.
 	EnrollmentMaxAuthAge caddy.Duration `json:"enrollment_max_auth_age,omitempty"`
 
+	// Lockout sets how wrong codes are answered.
+	Lockout *Lockout `json:"lockout,omitempty"`
+
+	// TokenLifetime is how long an assertion is good. Default: 1h.
+	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
+
+	// SessionLifetime is how long a person can go on refreshing it without
+	// showing a factor again. Default: 12h, or token_lifetime where that is
+	// longer.
+	SessionLifetime caddy.Duration `json:"session_lifetime,omitempty"`
+
+	// AdminRoles are the roles, by the roles claim, whose holders act on the
+	// other people of their organization. Default: OWNER, ADMINISTRATOR.
+	AdminRoles []string `json:"admin_roles,omitempty"`
+
+	// Page sets what people meet in a browser.
+	Page *Page `json:"page,omitempty"`
+
 	// Prefix is the path under which the routes stand, in lower case.
 	// Default: /mfa.
 	Prefix string `json:"prefix,omitempty"`
@@ -91,7 +111,12 @@ type App struct {
 	kinds    []factor.Kind
 	routes   *api.Routes
 
-	served  bool          // some site has the handler
+	served  bool     // some site has the handler
+	gated   bool     // some site has a gate
+	keep    []string // claims that gates ask for
+	metrics *metrics
+	service *mfa.Service  // nil where Start failed
+	store   store.Store   // the open one, nil where Start failed
 	handler *api.Handler  // nil where Start failed
 	started chan struct{} // closed when Start is done and handler is settled
 
@@ -134,11 +159,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Bearer == nil {
 		return errors.New("bearer: missing: say how access tokens are checked, for instance with bearer { jwks_url … }")
 	}
-	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.log); err != nil {
+	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), nil, a.log); err != nil {
 		return fmt.Errorf("bearer: %w", err)
 	}
 	if a.BackupCodes != 0 && (a.BackupCodes < mfa.MinBackupCodes || a.BackupCodes > mfa.MaxBackupCodes) {
 		return fmt.Errorf("backup_codes: must be from %d to %d, not %d", mfa.MinBackupCodes, mfa.MaxBackupCodes, a.BackupCodes)
+	}
+	if err := a.checkLimits(); err != nil {
+		return err
+	}
+	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
 	}
 	if a.EnrollmentMaxAuthAge < 0 {
 		return errors.New("enrollment_max_auth_age: must not be negative")
@@ -179,35 +210,47 @@ func (a *App) Start() (err error) {
 		return fmt.Errorf("key_file: %w", err)
 	}
 	a.warn(made)
-	service, err := mfa.New(mfa.Config{
-		Store:                st,
-		Keys:                 keys,
-		Kinds:                a.kinds,
-		BackupCodes:          a.BackupCodes,
-		EnrollmentMaxAuthAge: time.Duration(a.EnrollmentMaxAuthAge),
-	})
+	journal := newJournal(a.ctx, a.log, a.metrics)
+	notifier, err := a.notifier()
+	if err != nil {
+		return fmt.Errorf("magic_link: %w", err)
+	}
+	service, err := mfa.New(a.serviceConfig(a.metrics.measure(st), keys, journal, notifier))
 	if err != nil {
 		return fmt.Errorf("making service: %w", err)
 	}
+	// Gates, which have been provisioned by now, may want further claims.
+	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.log); err != nil {
+		return fmt.Errorf("bearer: %w", err)
+	}
 	handler, err := api.New(api.Config{
 		Service:    service,
-		Verifier:   a.verifier,
+		Verifier:   bearer.NewCached(a.verifier),
 		Cookie:     a.Bearer.Cookie,
 		PublicURLs: a.PublicURLs,
 		Origins:    a.CORSOrigins,
 		Issuer:     a.Issuer,
 		MagicLink:  a.MagicLink != nil,
+		Prefix:     a.Prefix,
+		AdminRoles: a.AdminRoles,
+		LoginURL:   a.loginURL(),
+		ClientIP:   clientIP,
 		Log:        a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("making API: %w", err)
 	}
+	a.service, a.store = service, st
 	a.handler = handler
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background sync.WaitGroup
 	background.Go(func() { a.sweep(ctx, service) })
 	background.Go(func() { a.verifier.Prefetch(ctx) })
+	background.Go(func() { journal.emit(ctx) })
+	if notifier != nil {
+		background.Go(func() { notifier.run(ctx) })
+	}
 	if a.Bearer.Dev {
 		background.Go(func() { a.announce(ctx) })
 	}

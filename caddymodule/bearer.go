@@ -61,13 +61,19 @@ type Bearer struct {
 	// are read from; a dotted path reaches into objects. Default: sub,
 	// email, organization, roles.
 	Claims map[string]string `json:"claims,omitempty"`
+
+	// TrustAMR lists values of the token's amr claim (RFC 8176), such as
+	// mfa, by which the issuer tells that it has asked for a second factor
+	// itself. They open gates, and nothing else. Default: none.
+	TrustAMR []string `json:"trust_amr,omitempty"`
 }
 
 // keySources are the options that name a source of keys.
 var keySources = []string{"jwks_url", "jwks_file", "public_key", "oidc", "hmac_secret", "dev"}
 
-// verifier makes the check that b describes.
-func (b *Bearer) verifier(devIssuerFile string, log *zap.Logger) (*bearer.Verifier, error) {
+// verifier makes the check that b describes, which also keeps the claims
+// keep.
+func (b *Bearer) verifier(devIssuerFile string, keep []string, log *zap.Logger) (*bearer.Verifier, error) {
 	keys, err := b.keySource(devIssuerFile, log)
 	if err != nil {
 		return nil, err
@@ -103,6 +109,7 @@ func (b *Bearer) verifier(devIssuerFile string, log *zap.Logger) (*bearer.Verifi
 		Audience: b.Audience,
 		Skew:     skew,
 		Claims:   claims,
+		Keep:     keep,
 	})
 }
 

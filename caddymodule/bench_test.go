@@ -106,7 +106,7 @@ func newRig(b *testing.B, step time.Duration) *rig {
 		Now: func() time.Time { return start.Add(time.Duration(elapsed.Add(int64(step)))) },
 	})
 	must(err)
-	handler, err := api.New(api.Config{Service: service, Verifier: verifier, PublicURLs: []string{"https://example.com"}, Issuer: "Acme"})
+	handler, err := api.New(api.Config{Service: service, Verifier: verifier, PublicURLs: []string{"https://example.com"}, Prefix: "/mfa", Issuer: "Acme"})
 	must(err)
 	routes, err := api.NewRoutes("/mfa")
 	must(err)

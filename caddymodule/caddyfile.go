@@ -12,6 +12,10 @@ import (
 func init() {
 	httpcaddyfile.RegisterGlobalOption("mfa", parseGlobalOption)
 	httpcaddyfile.RegisterHandlerDirective("mfa", parseDirective)
+	httpcaddyfile.RegisterDirective("mfa_require", parseRequire)
+	// A plugin's directive stands relative to Caddy's own only. What comes
+	// last stands first: forward_auth, mfa, mfa_require.
+	httpcaddyfile.RegisterDirectiveOrder("mfa_require", httpcaddyfile.After, "forward_auth")
 	httpcaddyfile.RegisterDirectiveOrder("mfa", httpcaddyfile.After, "forward_auth")
 }
 
@@ -55,7 +59,12 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		magic_link { … }
 //		passkey { … }
 //		totp { … }
+//		lockout { … }
 //		backup_codes <number>
+//		token_lifetime <duration>
+//		session_lifetime <duration>
+//		admin_roles <role...>
+//		page { … } | off
 //		cors_origins <origin...>
 //		enrollment_max_auth_age <duration>
 //		prefix <path>
@@ -82,6 +91,17 @@ func (a *App) parse(d *caddyfile.Dispenser) error {
 			a.TOTP = new(TOTP)
 			return a.TOTP.parse(d)
 		},
+		"lockout": func(d *caddyfile.Dispenser) error {
+			a.Lockout = new(Lockout)
+			return a.Lockout.parse(d)
+		},
+		"page": func(d *caddyfile.Dispenser) error {
+			a.Page = new(Page)
+			return a.Page.parse(d)
+		},
+		"token_lifetime":          positiveDuration(&a.TokenLifetime),
+		"session_lifetime":        positiveDuration(&a.SessionLifetime),
+		"admin_roles":             texts(&a.AdminRoles),
 		"backup_codes":            number(&a.BackupCodes, mfa.MinBackupCodes),
 		"cors_origins":            texts(&a.CORSOrigins),
 		"enrollment_max_auth_age": duration(&a.EnrollmentMaxAuthAge),
@@ -119,6 +139,7 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 //		clock_skew <duration>
 //		cookie <name>
 //		claim subject|email|organization|roles <claim>
+//		trust_amr <value...>
 //	}
 //
 // or, in short, bearer dev.
@@ -141,6 +162,7 @@ func (b *Bearer) parse(d *caddyfile.Dispenser) error {
 		"clock_skew":  optionalDuration(&b.ClockSkew),
 		"cookie":      text(&b.Cookie),
 		"claim":       b.parseClaim,
+		"trust_amr":   texts(&b.TrustAMR),
 	}, "claim")
 }
 

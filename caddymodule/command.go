@@ -22,7 +22,7 @@ func init() {
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-			cmd.AddCommand(tokenCommand())
+			cmd.AddCommand(tokenCommand(), usersCommand(), keysCommand(), backupCommand(), restoreCommand())
 		},
 	})
 }

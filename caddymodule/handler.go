@@ -18,8 +18,9 @@ func init() {
 }
 
 // Handler serves the routes of multi-factor authentication, under the
-// prefix that the app `mfa` sets, and passes every other request on
-// untouched.
+// prefix that the app `mfa` sets, and passes every other request on: an
+// assertion in it is exchanged for the login's access token, and what only
+// the edge may say of a second factor is taken out.
 type Handler struct {
 	app    *App
 	routes *api.Routes
@@ -57,7 +58,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	route, ok := h.routes.Find(r.URL.Path)
 	if !ok {
-		return next.ServeHTTP(w, r)
+		return h.pass(w, r, next)
 	}
 	handler := h.app.await(r.Context())
 	if handler == nil {
@@ -66,6 +67,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	handler.ServeHTTP(w, r, route)
 	return nil
+}
+
+// pass hands a request on to the upstream.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	api.Strip(r)
+	if !api.Carries(r) {
+		return next.ServeHTTP(w, r)
+	}
+	handler := h.app.await(r.Context())
+	if handler == nil {
+		api.Unavailable(w)
+		return nil
+	}
+	if r = handler.Pass(w, r); r == nil {
+		return nil
+	}
+	return next.ServeHTTP(w, r)
 }
 
 // startTimeout is how long a request waits for the app to start. Caddy

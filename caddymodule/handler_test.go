@@ -38,7 +38,9 @@ func becomeReady(t testing.TB, h *Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.app.handler, err = api.New(api.Config{Service: new(mfa.Service), Verifier: verifier, Issuer: "Acme"})
+	h.app.handler, err = api.New(api.Config{
+		Service: new(mfa.Service), Verifier: verifier, Issuer: "Acme", Prefix: "/mfa", PublicURLs: []string{"https://example.com"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +140,19 @@ func TestARequestWhoseClientLeavesWaitsNoLonger(t *testing.T) {
 	})
 }
 
-func TestARouteThatIsReservedNeverReachesTheUpstream(t *testing.T) {
+func TestNoSpellingOfARouteReachesTheUpstream(t *testing.T) {
 	h := waitingHandler(t)
 	becomeReady(t, h)
-	for _, path := range []string{"/mfa", "/mfa/", "/mfa/verify-login", "/MFA/Reset", "/mfa//jwks.json", "/mfa/credentials/x"} {
-		if w := serve(t, h, httptest.NewRequest(http.MethodGet, path, nil)); w.Code != http.StatusNotFound {
-			t.Errorf("%s: answer is %d %s, want 404", path, w.Code, w.Body)
+	for path, want := range map[string]int{
+		"/mfa":               http.StatusNotFound, // reserved
+		"/mfa/":              http.StatusNotFound,
+		"/mfa/verify-login":  http.StatusMethodNotAllowed,
+		"/MFA/Reset":         http.StatusMethodNotAllowed,
+		"/mfa//status/":      http.StatusUnauthorized,
+		"/mfa/credentials/x": http.StatusMethodNotAllowed,
+	} {
+		if w := serve(t, h, httptest.NewRequest(http.MethodGet, path, nil)); w.Code != want {
+			t.Errorf("%s: answer is %d %s, want %d", path, w.Code, w.Body, want)
 		}
 	}
 }

@@ -40,6 +40,12 @@ func (a *App) expandPlaceholders() error {
 	for i := range a.CORSOrigins {
 		texts[fmt.Sprintf("cors_origins %d", i+1)] = &a.CORSOrigins[i]
 	}
+	for i := range a.AdminRoles {
+		texts[fmt.Sprintf("admin_roles %d", i+1)] = &a.AdminRoles[i]
+	}
+	if p := a.Page; p != nil {
+		texts["page: login_url"] = &p.LoginURL
+	}
 	if m := a.MagicLink; m != nil {
 		texts["magic_link: from"] = &m.From
 		texts["magic_link: directory"] = &m.Directory
@@ -80,6 +86,9 @@ func (b *Bearer) expandPlaceholders() error {
 	for i := range b.Audience {
 		texts[fmt.Sprintf("bearer: audience %d", i+1)] = &b.Audience[i]
 	}
+	for i := range b.TrustAMR {
+		texts[fmt.Sprintf("bearer: trust_amr %d", i+1)] = &b.TrustAMR[i]
+	}
 	for _, field := range slices.Sorted(maps.Keys(b.Claims)) {
 		claim := b.Claims[field]
 		if err := expand("bearer: claim "+field, &claim); err != nil {
@@ -99,4 +108,23 @@ func expandAll(texts map[string]*string) error {
 		}
 	}
 	return nil
+}
+
+// expandPlaceholders expands every option of the gate that is a text.
+func (g *Gate) expandPlaceholders() error {
+	texts := map[string]*string{"acr": &g.ACR, "enrollment": &g.Enrollment}
+	for i := range g.Paths {
+		texts[fmt.Sprintf("path %d", i+1)] = &g.Paths[i]
+	}
+	for i := range g.Methods {
+		texts[fmt.Sprintf("methods %d", i+1)] = &g.Methods[i]
+	}
+	for i := range g.Except {
+		e := &g.Except[i]
+		texts[fmt.Sprintf("except %d: claim", i+1)] = &e.Claim
+		for j := range e.Values {
+			texts[fmt.Sprintf("except %d: value %d", i+1, j+1)] = &e.Values[j]
+		}
+	}
+	return expandAll(texts)
 }

@@ -1,0 +1,66 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// snapshotter returns the store as one that can be backed up.
+func (a *App) snapshotter() (store.Snapshotter, error) {
+	snapshotter, ok := a.store.(store.Snapshotter)
+	if !ok {
+		return nil, adminError(http.StatusNotImplemented,
+			fmt.Errorf("the store %s is backed up with tools of its own", a.engine.CaddyModule().ID.Name()))
+	}
+	return snapshotter, nil
+}
+
+// adminBackup writes a snapshot of the store. A snapshot that breaks off
+// ends the connection, so that nobody takes it for whole.
+func (a *App) adminBackup(w http.ResponseWriter, r *http.Request) error {
+	snapshotter, err := a.snapshotter()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	body := &counted{ResponseWriter: w}
+	if err := snapshotter.Snapshot(r.Context(), body); err != nil {
+		if body.begun {
+			panic(http.ErrAbortHandler)
+		}
+		return err
+	}
+	return nil
+}
+
+// counted knows whether a body has begun.
+type counted struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.begun = true
+	return c.ResponseWriter.Write(p)
+}
+
+// adminRestore replaces the store by the snapshot in the body. With
+// overwrite=true it does so also when there is something to lose.
+func (a *App) adminRestore(_ http.ResponseWriter, r *http.Request) error {
+	snapshotter, err := a.snapshotter()
+	if err != nil {
+		return err
+	}
+	err = a.service.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
+	switch {
+	case errors.Is(err, mfa.ErrInUse):
+		return adminError(http.StatusConflict, err)
+	case errors.Is(err, mfa.ErrForeignBackup), errors.Is(err, store.ErrBadSnapshot):
+		return adminError(http.StatusUnprocessableEntity, err)
+	}
+	return err
+}

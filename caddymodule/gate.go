@@ -1,0 +1,206 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
+)
+
+func init() {
+	caddy.RegisterModule(Gate{})
+}
+
+// Gate lets requests pass only after a second factor. It stays closed on
+// any doubt.
+type Gate struct {
+	// Paths are what the gate guards, as in a path matcher, but read more
+	// loosely: every spelling that a backend might take for one of them is
+	// guarded too. Default: everything that the route's matchers let by.
+	Paths []string `json:"paths,omitempty"`
+
+	// MaxAge is how long ago the second factor may have been shown.
+	// Default: as long as its session lasts.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// Methods are the types of factor that open the gate: GOOGLE_AUTH,
+	// MAGIC_LINK, PASSKEY, BACKUP_CODE. Default: any.
+	Methods []string `json:"methods,omitempty"`
+
+	// ACR is the level that is at least needed: mail, mfa or phr, which
+	// cannot be phished. Default: any.
+	ACR string `json:"acr,omitempty"`
+
+	// Except names callers, by a claim of their access token, who need no
+	// second factor, such as machines.
+	Except []Exception `json:"except,omitempty"`
+
+	// Enrollment is "required", or "optional" to let people pass who have no
+	// factor, unless an organization of theirs demands one. Default:
+	// required.
+	Enrollment string `json:"enrollment,omitempty"`
+
+	// HandleErrors hands refusals to the server's error routes
+	// (handle_errors), with the headers set, instead of answering them.
+	// Default: false.
+	HandleErrors bool `json:"handle_errors,omitempty"`
+
+	app    *App
+	policy api.Policy
+}
+
+// Exception names callers by a claim of their access token.
+type Exception struct {
+	// Claim is the name of the claim, or a dotted path to it.
+	Claim string `json:"claim,omitempty"`
+	// Values are those of which the claim must have one.
+	Values []string `json:"values,omitempty"`
+}
+
+// Values of Gate.Enrollment.
+const (
+	enrollmentRequired = "required"
+	enrollmentOptional = "optional"
+)
+
+// CaddyModule returns the Caddy module information.
+func (Gate) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mfa_require",
+		New: func() caddy.Module { return new(Gate) },
+	}
+}
+
+// Provision checks the options and finds the app.
+func (g *Gate) Provision(ctx caddy.Context) error {
+	app, err := ctx.AppIfConfigured("mfa")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return errors.New("mfa_require needs the global option mfa: add mfa { … } to the global options")
+	}
+	if err != nil {
+		return fmt.Errorf("loading mfa app: %w", err)
+	}
+	g.app = app.(*App)
+	if err := g.expandPlaceholders(); err != nil {
+		return fmt.Errorf("mfa_require: %w", err)
+	}
+	if g.policy, err = g.makePolicy(); err != nil {
+		return fmt.Errorf("mfa_require: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) makePolicy() (api.Policy, error) {
+	p := api.Policy{
+		MaxAge:   time.Duration(g.MaxAge),
+		Methods:  g.Methods,
+		ACR:      g.ACR,
+		TrustAMR: g.app.Bearer.TrustAMR,
+	}
+	if g.MaxAge < 0 {
+		return p, errors.New("max_age: must not be negative")
+	}
+	if len(g.Paths) > 0 {
+		paths, err := gate.NewPaths(g.Paths)
+		if err != nil {
+			return p, err
+		}
+		p.Paths = paths
+	}
+	for _, method := range g.Methods {
+		if !factor.Type(method).Known() && method != mfa.MethodBackupCode {
+			return p, fmt.Errorf("methods: %q is none of GOOGLE_AUTH, MAGIC_LINK, PASSKEY, BACKUP_CODE", method)
+		}
+	}
+	if g.ACR != "" && !mfa.KnownACR(g.ACR) {
+		return p, fmt.Errorf("acr: %q is none of mail, mfa, phr", g.ACR)
+	}
+	switch g.Enrollment {
+	case "", enrollmentRequired:
+	case enrollmentOptional:
+		p.Optional = true
+	default:
+		return p, fmt.Errorf("enrollment: must be required or optional, not %q", g.Enrollment)
+	}
+	for _, e := range g.Except {
+		if e.Claim == "" || len(e.Values) == 0 || slices.Contains(e.Values, "") {
+			return p, errors.New("except: name a claim and one value or more, for instance except claim client_id batch")
+		}
+		p.Except = append(p.Except, api.Exception{Claim: e.Claim, Values: e.Values})
+		g.app.keepClaim(e.Claim)
+	}
+	return p, nil
+}
+
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.Opaque != "" {
+		api.BadTarget(w) // see Handler.ServeHTTP
+		return nil
+	}
+	if g.policy.Paths != nil && !g.policy.Paths.Match(r.URL) {
+		return next.ServeHTTP(w, r)
+	}
+	handler := g.app.await(r.Context())
+	if handler == nil {
+		api.Unavailable(w)
+		return nil
+	}
+	target := r.RequestURI
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		target = original.RequestURI
+	}
+	guard := api.NewGate(handler, g.policy)
+	outcome := guard.Check(w, r, target)
+	g.app.decided(outcome.Decision)
+	g.setPlaceholders(r, outcome.User)
+	switch {
+	case outcome.Request != nil:
+		return next.ServeHTTP(w, outcome.Request)
+	case outcome.Refusal == nil:
+		return nil // answered
+	case g.HandleErrors:
+		status, err := guard.Hand(w, r, outcome.Refusal)
+		return caddyhttp.Error(status, err)
+	default:
+		guard.Write(w, r, outcome.Refusal)
+		return nil
+	}
+}
+
+// setPlaceholders sets {http.auth.user.*}, as Caddy's own authentication
+// does.
+func (g *Gate) setPlaceholders(r *http.Request, user api.User) {
+	if user.ID == "" {
+		return
+	}
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Set("http.auth.user.id", user.ID)
+	repl.Set("http.auth.user.issuer", user.Issuer)
+	repl.Set("http.auth.user.email", user.Email)
+	repl.Set("http.auth.user.mfa_methods", strings.Join(user.Methods, ","))
+	repl.Set("http.auth.user.mfa_acr", user.ACR)
+	authTime := ""
+	if !user.AuthTime.IsZero() {
+		authTime = user.AuthTime.UTC().Format(time.RFC3339)
+	}
+	repl.Set("http.auth.user.mfa_auth_time", authTime)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Gate)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Gate)(nil)
+)

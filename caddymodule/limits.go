@@ -1,0 +1,145 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// Lockout sets how wrong codes are answered.
+type Lockout struct {
+	// Attempts is how many wrong codes lock code entry, 1 to 100. Default: 5.
+	Attempts int `json:"attempts,omitempty"`
+
+	// Duration is how long the first lockout lasts, 24h at most; each
+	// further one lasts twice as long, up to 24h. Default: 15m.
+	Duration caddy.Duration `json:"duration,omitempty"`
+}
+
+// parse reads
+//
+//	lockout {
+//		attempts <number>
+//		duration <duration>
+//	}
+func (l *Lockout) parse(d *caddyfile.Dispenser) error {
+	if err := noValue(d); err != nil {
+		return err
+	}
+	return parseBlock(d, "lockout", map[string]option{
+		"attempts": number(&l.Attempts, 1),
+		"duration": positiveDuration(&l.Duration),
+	})
+}
+
+// Page sets what people meet in a browser.
+type Page struct {
+	// Off switches the page off. Default: false.
+	Off bool `json:"off,omitempty"`
+
+	// LoginURL is where a gate sends browsers that bring no access token.
+	// Default: nowhere, they are answered like any other client.
+	LoginURL string `json:"login_url,omitempty"`
+}
+
+// parse reads
+//
+//	page {
+//		login_url <url>
+//	}
+//
+// or page off.
+func (p *Page) parse(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		if d.Val() != "off" || d.NextArg() {
+			return d.Err("page: give its options in a block, or only `page off`")
+		}
+		p.Off = true
+	}
+	return parseBlock(d, "page", map[string]option{
+		"login_url": text(&p.LoginURL),
+	})
+}
+
+// loginURL is the configured one, "" for none.
+func (a *App) loginURL() string {
+	if a.Page == nil {
+		return ""
+	}
+	return a.Page.LoginURL
+}
+
+// checkLimits checks the options of this file.
+func (a *App) checkLimits() error {
+	if _, _, err := mfa.Lifetimes(time.Duration(a.TokenLifetime), time.Duration(a.SessionLifetime)); err != nil {
+		return fmt.Errorf("token_lifetime, session_lifetime: %w", err)
+	}
+	if err := a.lockout().Check(); err != nil {
+		return fmt.Errorf("lockout: %w", err)
+	}
+	if slices.Contains(a.AdminRoles, "") {
+		return errors.New("admin_roles: a role is empty")
+	}
+	login := a.loginURL()
+	if u, err := url.Parse(login); login != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		return fmt.Errorf("page: login_url: %q is not a URL such as https://example.com/login", login)
+	}
+	return nil
+}
+
+func (a *App) lockout() mfa.Lockout {
+	if a.Lockout == nil {
+		return mfa.Lockout{}
+	}
+	return mfa.Lockout{Attempts: a.Lockout.Attempts, Duration: time.Duration(a.Lockout.Duration)}
+}
+
+// serviceConfig puts together what the service is made of.
+func (a *App) serviceConfig(st store.Store, keys *seal.Keys, journal mfa.Journal, notices *notices) mfa.Config {
+	config := mfa.Config{
+		Store:                st,
+		Keys:                 keys,
+		Kinds:                a.kinds,
+		BackupCodes:          a.BackupCodes,
+		EnrollmentMaxAuthAge: time.Duration(a.EnrollmentMaxAuthAge),
+		AssertionIssuer:      a.PublicURLs[0],
+		Audience:             a.Bearer.Audience,
+		TokenLifetime:        time.Duration(a.TokenLifetime),
+		SessionLifetime:      time.Duration(a.SessionLifetime),
+		AdminRoles:           a.AdminRoles,
+		Lockout:              a.lockout(),
+		Journal:              journal,
+	}
+	if notices != nil {
+		config.Notifier = notices
+	}
+	return config
+}
+
+// keepClaim asks for a claim of access tokens, for a gate to look at.
+func (a *App) keepClaim(name string) {
+	if !slices.Contains(a.keep, name) {
+		a.keep = append(a.keep, name)
+	}
+}
+
+// decided counts what a gate decided.
+func (a *App) decided(d api.Decision) { a.metrics.decision(d) }
+
+// clientIP is the client's address as Caddy trusts it (trusted_proxies).
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}

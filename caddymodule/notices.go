@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/notice"
+)
+
+// maxQueuedNotices is how many notices may wait for the mail server.
+const maxQueuedNotices = 256
+
+// noticeTimeout is how long the mail server may take for one.
+const noticeTimeout = 30 * time.Second
+
+// notices mails people what has changed about their factors, one after
+// the other. It implements mfa.Notifier.
+type notices struct {
+	mailer *notice.Mailer
+	queue  chan mfa.Notice
+	log    *zap.Logger
+}
+
+// notifier returns what mails notices, nil where no mail is configured.
+func (a *App) notifier() (*notices, error) {
+	if a.MagicLink == nil {
+		return nil, nil
+	}
+	sender, err := a.MagicLink.sender(a.log)
+	if err != nil {
+		return nil, err
+	}
+	mailer, err := notice.New(notice.Config{Sender: sender, Issuer: a.Issuer, PageURL: a.PublicURLs[0] + a.Prefix + "/"})
+	if err != nil {
+		return nil, err
+	}
+	return &notices{mailer: mailer, queue: make(chan mfa.Notice, maxQueuedNotices), log: a.log}, nil
+}
+
+// Notify implements mfa.Notifier.
+func (n *notices) Notify(m mfa.Notice) {
+	select {
+	case n.queue <- m:
+	default:
+		n.log.Error("notice dropped: the mail server does not keep up")
+	}
+}
+
+// run sends what is queued until ctx ends.
+func (n *notices) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-n.queue:
+			for _, to := range m.To {
+				n.send(ctx, m, to)
+			}
+		}
+	}
+}
+
+func (n *notices) send(ctx context.Context, m mfa.Notice, to string) {
+	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+	defer cancel()
+	err := n.mailer.Send(ctx, notice.Notice{
+		To: to, Event: noticeEvents[m.Kind], Method: methodNames[m.Method], Name: m.Name, At: m.At,
+		IP: m.Client.IP, UserAgent: m.Client.UserAgent, ByAdministrator: m.ByOther,
+	})
+	if err != nil && ctx.Err() == nil {
+		n.log.Warn("notice not sent", zap.Error(err))
+	}
+}
+
+// noticeEvents are what mails call the events.
+var noticeEvents = map[mfa.EventKind]notice.Event{
+	mfa.EventEnrolled:    notice.Added,
+	mfa.EventRemoved:     notice.Removed,
+	mfa.EventDisabled:    notice.Disabled,
+	mfa.EventEnabled:     notice.Enabled,
+	mfa.EventReset:       notice.Reset,
+	mfa.EventBackupCodes: notice.BackupCodes,
+}
+
+// methodNames are what mails call the types of factor.
+var methodNames = map[factor.Type]string{
+	factor.TypeTOTP:      "Authenticator app",
+	factor.TypeMagicLink: "Magic link",
+	factor.TypePasskey:   "Passkey",
+}
