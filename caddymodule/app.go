@@ -231,6 +231,7 @@ func (a *App) Start() (err error) {
 		Origins:    a.CORSOrigins,
 		Issuer:     a.Issuer,
 		MagicLink:  a.MagicLink != nil,
+		Page:       a.Page == nil || !a.Page.Off,
 		Prefix:     a.Prefix,
 		AdminRoles: a.AdminRoles,
 		LoginURL:   a.loginURL(),

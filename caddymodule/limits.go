@@ -46,7 +46,8 @@ func (l *Lockout) parse(d *caddyfile.Dispenser) error {
 
 // Page sets what people meet in a browser.
 type Page struct {
-	// Off switches the page off. Default: false.
+	// Off switches off the page at which browsers show a factor. Default:
+	// false.
 	Off bool `json:"off,omitempty"`
 
 	// LoginURL is where a gate sends browsers that bring no access token.

@@ -79,6 +79,9 @@ type Config struct {
 	Issuer string
 	// MagicLink says whether links are on offer, and with them their page.
 	MagicLink bool
+	// Page says whether there is a page at the prefix at which browsers show
+	// a factor.
+	Page bool
 	// Prefix is the path under which the routes stand, such as /mfa.
 	Prefix string
 	// AdminRoles are the roles whose holders act on others, for refusals
@@ -106,7 +109,7 @@ type Handler struct {
 	linkPage []byte   // the landing page of magic links, nil when they are not on offer
 	document []byte   // the OpenAPI document
 	prefix   string
-	page     bool // there is a page at the prefix that asks for a factor
+	page     []byte // where browsers show a factor, nil for none
 	roles    []string
 	loginURL string
 	clientIP func(*http.Request) string
@@ -159,6 +162,11 @@ func New(config Config) (*Handler, error) {
 			return nil, err
 		}
 	}
+	if config.Page {
+		if h.page, err = web.VerifyPage(config.Issuer); err != nil {
+			return nil, err
+		}
+	}
 	if h.log == nil {
 		h.log = zap.NewNop()
 	}
@@ -182,10 +190,6 @@ func parseOrigins(raw []string) ([]string, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route *Route) {
 	setHeaders(w)
 	if done := h.cors(w, r, route); done {
-		return
-	}
-	if len(route.methods) == 0 {
-		h.fail(w, r, errNotFound)
 		return
 	}
 	serve, ok := route.methods[r.Method]

@@ -139,7 +139,7 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string) Outc
 	if g.policy.Optional && !standing.Enrolled && !standing.Enforced && !standing.MustEnroll {
 		return Outcome{Decision: PassedNone, User: user, Request: g.forward(r, c, user)}
 	}
-	if c.byCookie && wantsPage(r) && g.handler.page {
+	if c.byCookie && wantsPage(r) && g.handler.page != nil {
 		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(returnTo(target)))
 		return Outcome{Decision: Redirected, User: user}
 	}

@@ -22,16 +22,38 @@ func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return nil
 	}
+	return writePage(w, r, h.linkPage)
+}
+
+// verifyPage serves GET /mfa/, where a gate sends browsers.
+func (h *Handler) verifyPage(w http.ResponseWriter, r *http.Request) error {
+	if h.page == nil {
+		return errNotFound
+	}
+	if !strings.HasSuffix(r.URL.Path, "/") || strings.HasSuffix(r.URL.Path, "//") {
+		// The page refers to its parts relative to the path with one slash.
+		to := h.prefix + "/"
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return nil
+	}
+	return writePage(w, r, h.page)
+}
+
+func writePage(w http.ResponseWriter, r *http.Request, page []byte) error {
 	w.Header().Set("Content-Security-Policy", web.ContentSecurityPolicy)
 	w.Header().Set("Referrer-Policy", web.ReferrerPolicy)
 	w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
-	return writeFile(w, r, web.PageContentType, h.linkPage)
+	return writeFile(w, r, web.PageContentType, page)
 }
 
 // asset serves the files that pages load.
 func (h *Handler) asset(w http.ResponseWriter, r *http.Request) error {
 	content, contentType, ok := web.Asset(strings.ToLower(path.Base(path.Clean(r.URL.Path))))
-	if !ok || h.linkPage == nil {
+	if !ok || h.linkPage == nil && h.page == nil {
 		return errNotFound
 	}
 	return writeFile(w, r, contentType, content)

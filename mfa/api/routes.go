@@ -10,9 +10,6 @@ import (
 
 // Route is one path of the API and what it does for each method.
 type Route struct {
-	// methods is empty for a path that is reserved and not offered: it
-	// answers 404 here, so that it never reaches an upstream that might
-	// mean something else by it.
 	methods map[string]func(*Handler, http.ResponseWriter, *http.Request) error
 }
 
@@ -58,8 +55,8 @@ var table = map[string]*Route{
 	"/openapi.json":                  get((*Handler).openAPI),
 	"/assets/magic-link.js":          get((*Handler).asset),
 	"/assets/page.css":               get((*Handler).asset),
-
-	"": reserved,
+	"/assets/verify.js":              get((*Handler).asset),
+	"":                               get((*Handler).verifyPage),
 }
 
 func get(serve func(*Handler, http.ResponseWriter, *http.Request) error) *Route {
@@ -69,9 +66,6 @@ func get(serve func(*Handler, http.ResponseWriter, *http.Request) error) *Route 
 func post(serve func(*Handler, http.ResponseWriter, *http.Request) error) *Route {
 	return &Route{methods{http.MethodPost: serve}}
 }
-
-// reserved is a path of the API that this build does not offer.
-var reserved = &Route{}
 
 // credentialsPath is the path of one credential, whose ID is the last segment.
 const credentialsPath = "/credentials/"

@@ -34,19 +34,32 @@ var (
 	magicLinkHTML string
 	//go:embed assets/magic-link.js
 	magicLinkJS []byte
+	//go:embed assets/verify.html
+	verifyHTML string
+	//go:embed assets/verify.js
+	verifyJS []byte
 	//go:embed assets/page.css
 	pageCSS []byte
 
 	magicLinkTemplate = template.Must(template.New("magic-link.html").Parse(magicLinkHTML))
+	verifyTemplate    = template.Must(template.New("verify.html").Parse(verifyHTML))
 )
 
 // MagicLinkPage returns the page that a magic link opens. It shows
 // service, the name that people know the service by. The page confirms
 // nothing until its button is pressed.
-func MagicLinkPage(service string) ([]byte, error) {
+func MagicLinkPage(service string) ([]byte, error) { return render(magicLinkTemplate, service) }
+
+// VerifyPage returns the page at which a person shows a second factor, and
+// to which a gate sends browsers with return_to, the path to go back to. The
+// browser's cookies tell it who they are. It belongs at PREFIX/, with the
+// trailing slash.
+func VerifyPage(service string) ([]byte, error) { return render(verifyTemplate, service) }
+
+func render(t *template.Template, service string) ([]byte, error) {
 	var page bytes.Buffer
-	if err := magicLinkTemplate.Execute(&page, service); err != nil {
-		return nil, fmt.Errorf("rendering magic link page: %w", err)
+	if err := t.Execute(&page, service); err != nil {
+		return nil, fmt.Errorf("rendering %s: %w", t.Name(), err)
 	}
 	return page.Bytes(), nil
 }
@@ -58,6 +71,8 @@ func Asset(name string) (content []byte, contentType string, ok bool) {
 	switch name {
 	case "magic-link.js":
 		return magicLinkJS, "text/javascript; charset=utf-8", true
+	case "verify.js":
+		return verifyJS, "text/javascript; charset=utf-8", true
 	case "page.css":
 		return pageCSS, "text/css; charset=utf-8", true
 	}
