@@ -93,15 +93,17 @@ func (c *Cache[V]) Get(token string) (value V, ok bool) {
 // token before. Size is about how much memory value takes together with all
 // it points to, in bytes. What was used least recently makes way.
 func (c *Cache[V]) Put(token string, value V, size int, expires time.Time) {
-	e := &entry[V]{key: hash(token), value: value, size: int64(size) + overhead, until: expires.Round(0)}
+	e := &entry[V]{
+		key: hash(token), value: value, size: int64(size) + overhead,
+		from: c.now(), until: expires.Round(0),
+	}
 	s := &c.shards[e.key[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.entries[e.key]; ok {
 		s.remove(old)
 	}
-	e.from = c.now()
-	if e.size > s.size || !e.from.Before(e.until) {
+	if e.size > s.size {
 		return
 	}
 	for e.size > s.room {
