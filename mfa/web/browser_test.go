@@ -25,6 +25,7 @@ const (
 	confirm   = chromedp.CSS("#confirm")
 	testToken = "Acc0unt-Key_1.c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ"
 	activated = `{"success":true,"message":"Magic link MFA activated successfully"}`
+	setupLink = `{"success":true,"data":{"purpose":"setup"}}`
 	expired   = `{"success":false,"error":"Invalid or expired token","code":"invalid_token"}`
 )
 
@@ -37,6 +38,8 @@ type site struct {
 	requests []string // method and URI
 	posts    []post
 	answers  []answer // to the next posts; the last one stays
+
+	inspected string // the answer to what a link is for
 }
 
 type post struct {
@@ -56,13 +59,13 @@ func startSite(t *testing.T, prefix string, answers ...answer) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{prefix: prefix, answers: answers}
+	s := &site{prefix: prefix, answers: answers, inspected: setupLink}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.requests = append(s.requests, r.Method+" "+r.RequestURI)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if r.Method == http.MethodPost && r.URL.Path == prefix+"/magic-link/activate" {
+		if r.Method == http.MethodPost && (r.URL.Path == prefix+"/magic-link/activate" || r.URL.Path == prefix+"/magic-link/deny") {
 			body, _ := io.ReadAll(r.Body)
 			s.posts = append(s.posts, post{string(body), r.Header})
 			now := s.answers[0]
@@ -75,6 +78,11 @@ func startSite(t *testing.T, prefix string, answers ...answer) *site {
 			}
 			w.WriteHeader(now.status)
 			_, _ = io.WriteString(w, now.body)
+			return
+		}
+		if r.Method == http.MethodPost && r.URL.Path == prefix+"/magic-link/inspect" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, s.inspected)
 			return
 		}
 		if r.URL.Path == prefix+"/magic-link" {
