@@ -92,17 +92,17 @@ func TestASweepRemovesWhatSaysNothingAndNothingElse(t *testing.T) {
 		}
 	}
 	sweep()
-	if n := count(); n != 4 { // alice, bob, the count of bob's address, the key check
+	if n := count(); n != 5 { // alice, bob, the count of bob's address, the key check, the signing keys
 		t.Fatalf("%d documents while all say something", n)
 	}
 	f.advance(15 * time.Minute)
 	sweep()
-	if n := count(); n != 3 {
+	if n := count(); n != 4 {
 		t.Errorf("%d documents after bob's setup lapsed", n)
 	}
 	f.advance(time.Hour)
 	sweep()
-	if n := count(); n != 2 {
+	if n := count(); n != 3 {
 		t.Errorf("%d documents after the address may get mail again", n)
 	}
 	if status := f.status(alice); len(status.Methods) != 1 {

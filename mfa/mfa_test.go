@@ -2,7 +2,6 @@ package mfa_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -17,7 +16,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
-	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/passkey"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 	"github.com/caddymfa/caddy-mfa/mfa/totp"
@@ -27,10 +26,11 @@ import (
 // sets and a mailbox that it reads.
 type fixture struct {
 	*mfa.Service
-	t     *testing.T
-	store store.Store
-	keys  *seal.Keys
-	mails *mailbox
+	t      *testing.T
+	config mfa.Config
+	store  store.Store
+	mails  *mailbox
+	events *journal
 
 	mu  sync.Mutex
 	now time.Time
@@ -40,6 +40,9 @@ var (
 	alice = mfa.Caller{Issuer: "https://login.example.com", Subject: "alice"}
 	bob   = mfa.Caller{Issuer: "https://login.example.com", Subject: "bob"}
 )
+
+// origin is where the product and its passkeys are used.
+const origin = "https://example.com"
 
 func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
 	t.Helper()
@@ -66,11 +69,18 @@ func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, store: st, keys: keys, mails: mails, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	keyring, err := passkey.New(passkey.Config{RPID: "example.com", RPName: "Acme", Origins: []string{origin}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, store: st, mails: mails, events: &journal{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	config := mfa.Config{
 		Store: st,
 		Keys:  keys,
-		Kinds: []factor.Kind{app, link, badge{}},
+		Kinds: []factor.Kind{app, link, keyring},
+
+		AssertionIssuer: origin,
+		Journal:         f.events,
 		Now: func() time.Time {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -80,10 +90,20 @@ func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
 	for _, c := range change {
 		c(&config)
 	}
-	if f.Service, err = mfa.New(config); err != nil {
-		t.Fatal(err)
-	}
+	f.config = config
+	f.Service = f.node()
 	return f
+}
+
+// node is another Service over the same store, as on a second machine or
+// after a restart.
+func (f *fixture) node() *mfa.Service {
+	f.t.Helper()
+	s, err := mfa.New(f.config)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return s
 }
 
 func (f *fixture) advance(d time.Duration) {
@@ -124,6 +144,8 @@ func (f *fixture) code(secret string) factor.Proof {
 // wrongCode is a code that the app shows at no accepted time.
 func (f *fixture) wrongCode(secret string) factor.Proof {
 	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	shown := map[string]bool{}
 	for step := -2; step <= 2; step++ {
 		code, err := otp.GenerateCode(secret, f.now.Add(time.Duration(step)*30*time.Second))
@@ -139,9 +161,20 @@ func (f *fixture) wrongCode(secret string) factor.Proof {
 	}
 }
 
+// verifySetup is VerifySetup for who does not want the grant.
+func (f *fixture) verifySetup(caller mfa.Caller, t factor.Type, proof factor.Proof) error {
+	_, err := f.VerifySetup(f.t.Context(), caller, t, proof)
+	return err
+}
+
 func (f *fixture) confirmApp(caller mfa.Caller, secret string) error {
 	f.t.Helper()
-	return f.VerifySetup(f.t.Context(), caller, factor.TypeTOTP, f.code(secret))
+	return f.verifySetup(caller, factor.TypeTOTP, f.code(secret))
+}
+
+// activate opens the link of token, without a number.
+func (f *fixture) activate(token string) error {
+	return f.ActivateMagicLink(f.t.Context(), mfa.OpenedLink{Token: token})
 }
 
 func (f *fixture) status(caller mfa.Caller) mfa.Status {
@@ -204,28 +237,42 @@ func (m *mailbox) token(t *testing.T) string {
 	return strings.Fields(rest)[0]
 }
 
-// badge stands in for passkeys: a credential is its own name and is right
-// when its challenge is "right".
-type badge struct{}
-
-func (badge) Type() factor.Type { return factor.TypePasskey }
-
-func (badge) Begin(factor.Account, factor.Request, time.Time) (factor.Offer, error) {
-	return factor.Offer{State: json.RawMessage(`{}`), Answer: "badge"}, nil
+// journal is a mfa.Journal that keeps the events.
+type journal struct {
+	mu     sync.Mutex
+	events []mfa.Event
 }
 
-func (badge) Confirm(_ factor.Account, _ json.RawMessage, proof factor.Proof, _ time.Time) (factor.Credential, error) {
-	if proof.Challenge != "right" {
-		return factor.Credential{}, fmt.Errorf("%w: challenge", factor.ErrWrongProof)
-	}
-	return factor.Credential{Name: "badge", State: proof.Credential}, nil
+func (j *journal) Record(e mfa.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, e)
 }
 
-func (badge) UniqueID(proof factor.Proof) (string, error) {
-	if len(proof.Credential) == 0 {
-		return "", fmt.Errorf("%w: no credential", factor.ErrWrongProof)
+// kinds are those of the events so far, in their order.
+func (j *journal) kinds() []mfa.EventKind {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var kinds []mfa.EventKind
+	for _, e := range j.events {
+		kinds = append(kinds, e.Kind)
 	}
-	return string(proof.Credential), nil
+	return kinds
+}
+
+// wantNone fails the test if an event holds one of the secrets.
+func (j *journal) wantNone(t *testing.T, secrets ...string) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		text := fmt.Sprintf("%+v", e)
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s tells a secret: %s", e.Kind, text)
+			}
+		}
+	}
 }
 
 // wantError fails the test unless err wraps want.

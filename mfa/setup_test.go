@@ -2,7 +2,6 @@ package mfa_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -54,17 +53,16 @@ func TestPeopleOfTheSameNameAtTwoIssuersAreTwoPeople(t *testing.T) {
 
 func TestAPendingSetupLapses(t *testing.T) {
 	f := newFixture(t)
-	setup := f.setup(alice, mfa.SetupRequest{Type: factor.TypePasskey})
+	setup, proof := f.setupPasskey(alice, newDevice(t))
 	if want := f.now.Add(mfa.PendingLifetime); !setup.ExpiresAt.Equal(want) {
 		t.Errorf("expires at %v, want %v", setup.ExpiresAt, want)
 	}
-	proof := factor.Proof{Credential: json.RawMessage(`"a"`), Challenge: "right"}
 	f.advance(mfa.PendingLifetime)
-	wantError(t, f.VerifySetup(t.Context(), alice, factor.TypePasskey, proof), mfa.ErrNoPendingSetup)
+	wantError(t, f.verifySetup(alice, factor.TypePasskey, proof), mfa.ErrNoPendingSetup)
 
-	f.setup(alice, mfa.SetupRequest{Type: factor.TypePasskey})
+	_, proof = f.setupPasskey(alice, newDevice(t))
 	f.advance(mfa.PendingLifetime - time.Second)
-	if err := f.VerifySetup(t.Context(), alice, factor.TypePasskey, proof); err != nil {
+	if err := f.verifySetup(alice, factor.TypePasskey, proof); err != nil {
 		t.Errorf("a second before it lapses: %v", err)
 	}
 }
@@ -82,13 +80,12 @@ func TestARepeatedSetupReplacesThePendingOne(t *testing.T) {
 func TestTheFifthWrongProofVoidsAPendingSetupAndNoOther(t *testing.T) {
 	f := newFixture(t)
 	secret := f.setupApp(alice)
-	f.setup(alice, mfa.SetupRequest{Type: factor.TypePasskey})
+	_, proof := f.setupPasskey(alice, newDevice(t))
 	for range 5 {
-		wantError(t, f.VerifySetup(t.Context(), alice, factor.TypeTOTP, f.wrongCode(secret)), mfa.ErrWrongProof)
+		wantError(t, f.verifySetup(alice, factor.TypeTOTP, f.wrongCode(secret)), mfa.ErrWrongProof)
 	}
 	wantError(t, f.confirmApp(alice, secret), mfa.ErrNoPendingSetup)
-	proof := factor.Proof{Credential: json.RawMessage(`"a"`), Challenge: "right"}
-	if err := f.VerifySetup(t.Context(), alice, factor.TypePasskey, proof); err != nil {
+	if err := f.verifySetup(alice, factor.TypePasskey, proof); err != nil {
 		t.Errorf("the pending passkey: %v", err)
 	}
 }
@@ -97,7 +94,7 @@ func TestFourWrongProofsAreForgiven(t *testing.T) {
 	f := newFixture(t)
 	secret := f.setupApp(alice)
 	for range 4 {
-		wantError(t, f.VerifySetup(t.Context(), alice, factor.TypeTOTP, f.wrongCode(secret)), mfa.ErrWrongProof)
+		wantError(t, f.verifySetup(alice, factor.TypeTOTP, f.wrongCode(secret)), mfa.ErrWrongProof)
 	}
 	if err := f.confirmApp(alice, secret); err != nil {
 		t.Fatal(err)
@@ -106,25 +103,24 @@ func TestFourWrongProofsAreForgiven(t *testing.T) {
 
 func TestAnUnreadableCredentialCountsAsAWrongProof(t *testing.T) {
 	f := newFixture(t)
-	f.setup(alice, mfa.SetupRequest{Type: factor.TypePasskey})
+	_, proof := f.setupPasskey(alice, newDevice(t))
 	for range 5 {
-		wantError(t, f.VerifySetup(t.Context(), alice, factor.TypePasskey, factor.Proof{}), mfa.ErrWrongProof)
+		wantError(t, f.verifySetup(alice, factor.TypePasskey, factor.Proof{}), mfa.ErrWrongProof)
 	}
-	proof := factor.Proof{Credential: json.RawMessage(`"a"`), Challenge: "right"}
-	wantError(t, f.VerifySetup(t.Context(), alice, factor.TypePasskey, proof), mfa.ErrNoPendingSetup)
+	wantError(t, f.verifySetup(alice, factor.TypePasskey, proof), mfa.ErrNoPendingSetup)
 }
 
 func TestConfirmingAFactorVoidsTheOtherPendingSetups(t *testing.T) {
 	f := newFixture(t)
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "thief@example.com"})
 	token := f.mails.token(t)
-	f.setup(alice, mfa.SetupRequest{Type: factor.TypePasskey})
+	_, proof := f.setupPasskey(alice, newDevice(t))
 	if err := f.confirmApp(alice, f.setupApp(alice)); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, f.ActivateMagicLink(t.Context(), token), mfa.ErrNoPendingSetup)
-	wantStepUp(t, f.VerifySetup(t.Context(), alice, factor.TypeMagicLink, factor.Proof{Token: token}))
-	wantStepUp(t, f.VerifySetup(t.Context(), alice, factor.TypePasskey, factor.Proof{Credential: json.RawMessage(`"a"`), Challenge: "right"}))
+	wantError(t, f.activate(token), mfa.ErrNoPendingSetup)
+	wantStepUp(t, f.verifySetup(alice, factor.TypeMagicLink, factor.Proof{Token: token}))
+	wantStepUp(t, f.verifySetup(alice, factor.TypePasskey, proof))
 	if status := f.status(alice); len(status.Methods) != 1 {
 		t.Errorf("methods: %v", status.Methods)
 	}
@@ -156,7 +152,7 @@ func TestOneOfAHundredConfirmationsAtOnceSucceeds(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			err := f.VerifySetup(t.Context(), alice, factor.TypeTOTP, proof)
+			err := f.verifySetup(alice, factor.TypeTOTP, proof)
 			if err == nil {
 				succeeded.Add(1)
 				return
@@ -175,17 +171,18 @@ func TestOneOfAHundredConfirmationsAtOnceSucceeds(t *testing.T) {
 
 func TestACredentialBelongsToOnePersonOnly(t *testing.T) {
 	f := newFixture(t)
-	proof := factor.Proof{Credential: json.RawMessage(`"stolen"`), Challenge: "right"}
+	stolen := newDevice(t)
 	people := make([]mfa.Caller, 20)
+	proofs := make([]factor.Proof, len(people))
 	for i := range people {
 		people[i] = mfa.Caller{Issuer: alice.Issuer, Subject: fmt.Sprint("person ", i)}
-		f.setup(people[i], mfa.SetupRequest{Type: factor.TypePasskey})
+		_, proofs[i] = f.setupPasskey(people[i], stolen)
 	}
 	var succeeded atomic.Int32
 	var wg sync.WaitGroup
-	for _, person := range people {
+	for i, person := range people {
 		wg.Go(func() {
-			err := f.VerifySetup(t.Context(), person, factor.TypePasskey, proof)
+			err := f.verifySetup(person, factor.TypePasskey, proofs[i])
 			if err == nil {
 				succeeded.Add(1)
 				return
@@ -248,11 +245,11 @@ func TestATypeThatIsUnknownOrNotOnOfferIsRefused(t *testing.T) {
 	for _, unknown := range []factor.Type{"", "google_auth", "SMS"} {
 		_, err := f.Setup(t.Context(), alice, mfa.SetupRequest{Type: unknown})
 		wantError(t, err, mfa.ErrUnknownType)
-		wantError(t, f.VerifySetup(t.Context(), alice, unknown, factor.Proof{}), mfa.ErrUnknownType)
+		wantError(t, f.verifySetup(alice, unknown, factor.Proof{}), mfa.ErrUnknownType)
 	}
 	_, err := f.Setup(t.Context(), alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "a@example.com"})
 	wantError(t, err, mfa.ErrTypeUnavailable)
-	wantError(t, f.ActivateMagicLink(t.Context(), "x.y"), mfa.ErrTypeUnavailable)
+	wantError(t, f.activate("x.y"), mfa.ErrTypeUnavailable)
 	methods, err := f.Methods(t.Context(), alice)
 	if err != nil {
 		t.Fatal(err)
@@ -273,14 +270,14 @@ func TestAMagicLinkIsConfirmedByItsTokenAlone(t *testing.T) {
 	token := f.mails.token(t)
 	_, secret, _ := strings.Cut(token, ".")
 	for _, wrong := range []string{"", "x", token + "x", token[1:], "." + token, strings.Repeat("a", 300) + "." + secret, "a." + secret} {
-		if err := f.ActivateMagicLink(t.Context(), wrong); !errors.Is(err, mfa.ErrWrongProof) && !errors.Is(err, mfa.ErrNoPendingSetup) {
+		if err := f.activate(wrong); !errors.Is(err, mfa.ErrWrongProof) && !errors.Is(err, mfa.ErrNoPendingSetup) {
 			t.Errorf("token %q: %v", wrong, err)
 		}
 	}
-	if err := f.ActivateMagicLink(t.Context(), token); err != nil {
+	if err := f.activate(token); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, f.ActivateMagicLink(t.Context(), token), mfa.ErrNoPendingSetup)
+	wantError(t, f.activate(token), mfa.ErrNoPendingSetup)
 	if status := f.status(alice); len(status.Methods) != 1 || status.Primary != factor.TypeMagicLink {
 		t.Errorf("status: %+v", status)
 	}
@@ -290,13 +287,13 @@ func TestStrangersGuessesDoNotVoidAMagicLink(t *testing.T) {
 	f := newFixture(t)
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
 	token := f.mails.token(t)
-	account, _ := magiclink.ParseToken(token)
+	account, _, _ := magiclink.HashToken(token)
 	f.setup(bob, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "bob@example.com"})
 	_, secret, _ := bytes.Cut([]byte(f.mails.token(t)), []byte("."))
 	for range 20 {
-		wantError(t, f.ActivateMagicLink(t.Context(), account+"."+string(secret)), mfa.ErrWrongProof)
+		wantError(t, f.activate(account+"."+string(secret)), mfa.ErrWrongProof)
 	}
-	if err := f.ActivateMagicLink(t.Context(), token); err != nil {
+	if err := f.activate(token); err != nil {
 		t.Error(err)
 	}
 }
@@ -306,8 +303,8 @@ func TestATokenOfAnotherPersonConfirmsNothing(t *testing.T) {
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
 	token := f.mails.token(t)
 	f.setup(bob, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "bob@example.com"})
-	wantError(t, f.VerifySetup(t.Context(), bob, factor.TypeMagicLink, factor.Proof{Token: token}), mfa.ErrWrongProof)
-	if err := f.VerifySetup(t.Context(), alice, factor.TypeMagicLink, factor.Proof{Token: token}); err != nil {
+	wantError(t, f.verifySetup(bob, factor.TypeMagicLink, factor.Proof{Token: token}), mfa.ErrWrongProof)
+	if err := f.verifySetup(alice, factor.TypeMagicLink, factor.Proof{Token: token}); err != nil {
 		t.Error(err)
 	}
 }
