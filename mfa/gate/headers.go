@@ -1,69 +1,85 @@
 package gate
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 )
 
 // identityPrefix is what the names begin with of the headers that tell an
-// upstream who has shown a second factor, in the form of foldName.
+// upstream who has shown a second factor; see isIdentity.
 const identityPrefix = "x-mfa-"
 
 // StripIdentity takes out of a request the headers that only the edge may
-// set, X-MFA-*, in every spelling that a backend may read as one of them,
-// and their mention in Connection, by which a client would have the proxy
-// drop those that the edge sets. The map is changed in place.
+// set, X-MFA-*, in every spelling that a backend may read as one of them:
+// from the headers, from the trailers, announced or not, and from the lists
+// Connection and Trailer. By a mention in Connection a client would have the
+// proxy drop those that the edge sets (RFC 9110, 7.6.1). The headers are
+// changed in place, and the body is replaced where trailers may follow it.
 func StripIdentity(r *http.Request) {
-	strip(r.Header)
-	if r.Trailer != nil {
-		strip(r.Trailer)
-	}
-}
-
-func strip(h http.Header) {
-	for name := range h {
-		if isIdentity(name) {
-			delete(h, name)
+	for name, values := range r.Header {
+		switch {
+		case isIdentity(name):
+			delete(r.Header, name)
+		case listsHeaders(name):
+			stripList(r.Header, name, values)
 		}
 	}
-	for _, list := range []string{"Connection", "Trailer"} {
-		if values := h[list]; values != nil {
-			stripList(h, list, values)
-		}
-	}
+	stripTrailers(r)
 }
 
 // isIdentity reports whether some backend may take name for X-MFA-….
 // Gateways turn what is no letter or digit into an underscore or a dash.
 func isIdentity(name string) bool {
-	if len(name) < len(identityPrefix) || name[0]|0x20 != 'x' {
+	if len(name) < len(identityPrefix) || lower(name[0]) != 'x' {
 		return false
 	}
 	for i := 1; i < len(identityPrefix); i++ {
-		want, c := identityPrefix[i], name[i]
-		if want == '-' {
-			if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' {
+		c := lower(name[i])
+		if identityPrefix[i] != '-' {
+			if c != identityPrefix[i] {
 				return false
 			}
-		} else if c|0x20 != want {
+		} else if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
 			return false
 		}
 	}
 	return true
 }
 
-// stripList takes the names out of a header that lists names.
+// listsHeaders reports whether the header called name lists names of others.
+// It looks at the length first: it is asked about every header.
+func listsHeaders(name string) bool {
+	switch len(name) {
+	case len("Connection"):
+		return strings.EqualFold(name, "Connection")
+	case len("Trailer"):
+		return strings.EqualFold(name, "Trailer")
+	}
+	return false
+}
+
+// stripList takes the names out of a header that lists names, and the header
+// when it lists nothing else. The slice of values is not changed: others may
+// hold it.
 func stripList(h http.Header, list string, values []string) {
-	if !slices.ContainsFunc(values, func(v string) bool { return slices.ContainsFunc(strings.Split(v, ","), isListed) }) {
+	if !slices.ContainsFunc(values, listsIdentity) {
 		return
 	}
 	var kept []string
 	for _, value := range values {
-		names := slices.DeleteFunc(strings.Split(value, ","), isListed)
-		if joined := strings.TrimSpace(strings.Join(names, ",")); joined != "" {
-			kept = append(kept, joined)
+		if listsIdentity(value) {
+			names := slices.DeleteFunc(strings.Split(value, ","), func(name string) bool {
+				name = strings.TrimSpace(name)
+				return name == "" || isIdentity(name)
+			})
+			if len(names) == 0 {
+				continue
+			}
+			value = strings.TrimSpace(strings.Join(names, ","))
 		}
+		kept = append(kept, value)
 	}
 	if len(kept) == 0 {
 		delete(h, list)
@@ -72,39 +88,108 @@ func stripList(h http.Header, list string, values []string) {
 	h[list] = kept
 }
 
-func isListed(name string) bool { return isIdentity(strings.TrimSpace(name)) }
+func listsIdentity(value string) bool {
+	for name := range strings.SplitSeq(value, ",") {
+		if isIdentity(strings.TrimSpace(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// stripTrailers strips the trailers that are announced, and those that come:
+// net/http takes up others too, into the map of the announced ones.
+func stripTrailers(r *http.Request) {
+	deleteIdentity(r.Trailer)
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	// Without an announcement only chunked bodies bring trailers. The body of
+	// a CONNECT, of unknown length too, is a tunnel.
+	if r.Trailer == nil && (r.ContentLength >= 0 || r.Method == http.MethodConnect) {
+		return
+	}
+	if b, ok := r.Body.(*strippedBody); ok && b.request == r {
+		return
+	}
+	r.Body = &strippedBody{ReadCloser: r.Body, request: r}
+}
+
+func deleteIdentity(h http.Header) {
+	for name := range h {
+		if isIdentity(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// strippedBody strips the trailers of a request in the Read that brings
+// them, before whoever reads the body can send them on.
+type strippedBody struct {
+	io.ReadCloser
+	request *http.Request
+}
+
+func (b *strippedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		deleteIdentity(b.request.Trailer)
+	}
+	return n, err
+}
 
 // RemoveCookie takes the cookie called name out of a request's Cookie
-// headers and leaves the others as they are, byte by byte. It reports
-// whether there was one.
-func RemoveCookie(h http.Header, name string) bool {
+// headers, each time that it occurs, and leaves the others as they are, byte
+// by byte. It reports whether there was one. The slice of lines is not
+// changed: others may hold it.
+func RemoveCookie(h http.Header, name string) (present bool) {
 	lines := h["Cookie"]
-	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, name) }) {
+	if !slices.ContainsFunc(lines, func(line string) bool { return hasCookie(line, name) }) {
 		return false
 	}
 	var kept []string
-	found := false
 	for _, line := range lines {
-		pairs := strings.Split(line, ";")
-		others := slices.DeleteFunc(slices.Clone(pairs), func(pair string) bool {
-			key, _, _ := strings.Cut(pair, "=")
-			return strings.TrimSpace(key) == name
-		})
-		if len(others) == len(pairs) {
-			kept = append(kept, line)
-			continue
+		if hasCookie(line, name) {
+			if line = withoutCookie(line, name); line == "" {
+				continue
+			}
 		}
-		found = true
-		if joined := strings.TrimLeft(strings.Join(others, ";"), " "); joined != "" {
-			kept = append(kept, joined)
-		}
+		kept = append(kept, line)
 	}
-	switch {
-	case !found:
-	case len(kept) == 0:
+	if len(kept) == 0 {
 		delete(h, "Cookie")
-	default:
+	} else {
 		h["Cookie"] = kept
 	}
-	return found
+	return true
+}
+
+func hasCookie(line, name string) bool {
+	if !strings.Contains(line, name) {
+		return false
+	}
+	for pair := range strings.SplitSeq(line, ";") {
+		if isCookie(pair, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func isCookie(pair, name string) bool {
+	key, _, _ := strings.Cut(pair, "=")
+	return strings.TrimSpace(key) == name
+}
+
+// withoutCookie returns line without the cookie. The space that came after
+// it goes too where it stood first.
+func withoutCookie(line, name string) string {
+	pairs := strings.Split(line, ";")
+	first := isCookie(pairs[0], name)
+	pairs = slices.DeleteFunc(pairs, func(pair string) bool { return isCookie(pair, name) })
+	line = strings.Join(pairs, ";")
+	if first {
+		line = strings.TrimLeft(line, " ")
+	}
+	return line
 }

@@ -1,15 +1,25 @@
 package gate_test
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
 )
 
 func TestWhatOnlyTheEdgeMaySayIsStripped(t *testing.T) {
-	for _, name := range []string{"X-Mfa-User", "x-mfa-user", "X_MFA_User", "X-MFA_ACR", "x_mfa-methods", "X.MFA.User", "X Mfa User", "X-Mfa-"} {
+	for _, name := range []string{
+		"X-Mfa-User", "X-MFA-User", "x-mfa-user", "X_MFA_User", "x_mfa_user", "X-MFA_ACR", "x_mfa-methods", "X.MFA.User", "X.MFA-User",
+		"X Mfa User", "X~Mfa!User", "X-Mfa-", "X-Mfa-Auth-Time", "X-Mfa-Anything", "X\x00Mfa\x00User", "X\xffMfa\xffUser",
+	} {
 		r := &http.Request{Header: http.Header{name: {"root"}, "Accept": {"*/*"}}}
 		gate.StripIdentity(r)
 		if want := (http.Header{"Accept": {"*/*"}}); !reflect.DeepEqual(r.Header, want) {
@@ -19,12 +29,19 @@ func TestWhatOnlyTheEdgeMaySayIsStripped(t *testing.T) {
 }
 
 func TestOtherHeadersStay(t *testing.T) {
-	h := http.Header{"X-Mfax-User": {"a"}, "X-Mf": {"b"}, "Xmfauser": {"c"}, "X-Forwarded-For": {"d"}, "Connection": {"Upgrade, keep-alive"}}
+	h := http.Header{
+		"X-Mfax-User": {"a"}, "X-Mf": {"b"}, "Xmfauser": {"c"}, "X-Forwarded-For": {"d"}, "Connection": {"Upgrade,  keep-alive ", ""},
+		"X-Mfa": {"e"}, "X0mfa-User": {"f"}, "Y-Mfa-User": {"g"}, "X-Amfa-User": {"h"}, "Trailer": {"Sum"}, "": {"i"}, "x": {"j"},
+	}
 	r := &http.Request{Header: h.Clone()}
 	gate.StripIdentity(r)
 	if !reflect.DeepEqual(r.Header, h) {
 		t.Errorf("left %v of %v", r.Header, h)
 	}
+}
+
+func TestARequestWithoutHeadersIsStripped(t *testing.T) {
+	gate.StripIdentity(&http.Request{})
 }
 
 func TestConnectionCannotNameTheHeadersOfTheEdge(t *testing.T) {
@@ -40,6 +57,109 @@ func TestConnectionCannotNameTheHeadersOfTheEdge(t *testing.T) {
 	}
 }
 
+func TestConnectionKeepsItsOtherNames(t *testing.T) {
+	for _, test := range []struct {
+		values, want []string
+	}{
+		{[]string{"keep-alive"}, []string{"keep-alive"}},
+		{[]string{"X-MFA-User"}, nil},
+		{[]string{" X-MFA-User ,"}, nil},
+		{[]string{"X-MFA-User, Upgrade"}, []string{"Upgrade"}},
+		{[]string{"close,\tx_mfa_user ,Upgrade"}, []string{"close,Upgrade"}},
+		{[]string{"keep-alive, Upgrade", "X.MFA.ACR"}, []string{"keep-alive, Upgrade"}},
+		{[]string{"X-MFA-User,X-MFA-ACR,X-Mfax"}, []string{"X-Mfax"}},
+	} {
+		for _, key := range []string{"Connection", "connection", "Trailer"} {
+			h := http.Header{key: slices.Clone(test.values)}
+			before := slices.Clone(test.values)
+			held := h[key]
+			gate.StripIdentity(&http.Request{Header: h})
+			if !reflect.DeepEqual(h[key], test.want) {
+				t.Errorf("%s %q: left %q", key, test.values, h[key])
+			}
+			if _, there := h[key]; there != (test.want != nil) {
+				t.Errorf("%s %q: there is an empty header", key, test.values)
+			}
+			if !slices.Equal(held, before) {
+				t.Errorf("%s %q: the values that others may hold became %q", key, test.values, held)
+			}
+		}
+	}
+}
+
+// exchange sends raw HTTP/1.1 to a server with handler and returns the
+// status.
+func exchange(t *testing.T, handler http.HandlerFunc, raw string) int {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, raw); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+func TestTrailersOfTheEdgeAreStrippedHoweverTheyCome(t *testing.T) {
+	const body = "4\r\nbody\r\n0\r\nX-MFA-User: root\r\nx_mfa_acr: phr\r\nSum: 1\r\n\r\n"
+	for _, announced := range []string{"", "Trailer: Sum\r\n", "Trailer: X-MFA-User\r\n", "Trailer: Sum, x_mfa_acr, X-MFA-User\r\n"} {
+		for _, copied := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%q copied %v", announced, copied), func(t *testing.T) {
+				var trailer http.Header
+				var got string
+				status := exchange(t, func(w http.ResponseWriter, r *http.Request) {
+					if copied {
+						r = r.WithContext(r.Context()) // as a handler before does
+					}
+					gate.StripIdentity(r)
+					gate.StripIdentity(r) // mfa does, then mfa_require
+					b, err := io.ReadAll(r.Body)
+					if err != nil {
+						t.Error(err)
+					}
+					got, trailer = string(b), r.Trailer
+				}, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"+announced+"\r\n"+body)
+				if status != 200 || got != "body" {
+					t.Fatalf("%d, body %q", status, got)
+				}
+				for name := range trailer {
+					if name != "Sum" {
+						t.Errorf("trailers %v", trailer)
+					}
+				}
+				if strings.Contains(announced, "Sum") && trailer.Get("Sum") != "1" {
+					t.Errorf("the other trailer is lost: %v", trailer)
+				}
+			})
+		}
+	}
+}
+
+func TestABodyThatNoTrailerFollowsIsLeftAlone(t *testing.T) {
+	body := io.NopCloser(strings.NewReader("x"))
+	for _, r := range []*http.Request{
+		{Method: "POST", ContentLength: 1, Body: body},
+		{Method: "CONNECT", ContentLength: -1, Body: body},
+		{Method: "GET", Body: http.NoBody},
+		{Method: "GET"},
+	} {
+		before := r.Body
+		gate.StripIdentity(r)
+		if r.Body != before {
+			t.Errorf("%s of %d bytes has another body", r.Method, r.ContentLength)
+		}
+	}
+}
+
 func TestACookieIsRemovedAndTheOthersStayAsTheyAre(t *testing.T) {
 	for _, test := range []struct {
 		lines, want []string
@@ -51,10 +171,83 @@ func TestACookieIsRemovedAndTheOthersStayAsTheyAre(t *testing.T) {
 		{[]string{"a=1", "__Host-mfa=x"}, []string{"a=1"}, true},
 		{[]string{"a=__Host-mfa"}, []string{"a=__Host-mfa"}, false},
 		{[]string{"x__Host-mfa=1"}, []string{"x__Host-mfa=1"}, false},
+		{[]string{"__Host-mfa2=1; __host-mfa=2"}, []string{"__Host-mfa2=1; __host-mfa=2"}, false},
+		{[]string{"a=1;__Host-mfa=x;b=2"}, []string{"a=1;b=2"}, true},
+		{[]string{"a=1; __Host-mfa=x"}, []string{"a=1"}, true},
+		{[]string{"a=1; __Host-mfa"}, []string{"a=1"}, true},
+		{[]string{"a=1;\t__Host-mfa =x==; b"}, []string{"a=1; b"}, true},
+		{[]string{" a = 1 ;; __Host-mfa=x;  =;b=\xff,é;"}, []string{" a = 1 ;;  =;b=\xff,é;"}, true},
+		{[]string{"__Host-mfa=x", "__Host-mfa=y; a=1", "", "b={\"c\": 2}"}, []string{"a=1", "", "b={\"c\": 2}"}, true},
+		{nil, nil, false},
 	} {
-		h := http.Header{"Cookie": test.lines}
+		h := http.Header{"Accept": {"*/*"}}
+		if test.lines != nil {
+			h["Cookie"] = slices.Clone(test.lines)
+		}
+		held := h["Cookie"]
 		if found := gate.RemoveCookie(h, "__Host-mfa"); found != test.found || !reflect.DeepEqual(h["Cookie"], test.want) {
 			t.Errorf("%q: %v, left %q", test.lines, found, h["Cookie"])
 		}
+		if !slices.Equal(held, test.lines) {
+			t.Errorf("%q: the lines that others may hold became %q", test.lines, held)
+		}
+		if _, there := h["Cookie"]; there != (test.want != nil) {
+			t.Errorf("%q: there is an empty header", test.lines)
+		}
+	}
+}
+
+func FuzzARemovedCookieIsGoneForEveryReader(f *testing.F) {
+	f.Add("a=1; s=2; b=3")
+	f.Add("s=1;s;s =2")
+	f.Add(" s=;s=\";s=\"")
+	f.Fuzz(func(t *testing.T, line string) {
+		before := (&http.Request{Header: http.Header{"Cookie": {line}}}).Cookies()
+		r := &http.Request{Header: http.Header{"Cookie": {line}}}
+		if present := gate.RemoveCookie(r.Header, "s"); !present && r.Header.Get("Cookie") != line {
+			t.Errorf("%q: changed to %q", line, r.Header["Cookie"])
+		}
+		others := slices.DeleteFunc(before, func(c *http.Cookie) bool { return c.Name == "s" })
+		if after := r.Cookies(); !slices.EqualFunc(after, others, func(a, b *http.Cookie) bool { return a.String() == b.String() }) {
+			t.Errorf("%q: left %v, want %v", line, after, others)
+		}
+	})
+}
+
+// browserRequest is what a browser sends, with a Connection header as over
+// HTTP/1.1.
+func browserRequest() *http.Request {
+	return &http.Request{Method: "GET", Body: http.NoBody, Header: http.Header{
+		"Accept": {"text/html,application/xhtml+xml"}, "Accept-Encoding": {"gzip, deflate, br, zstd"}, "Accept-Language": {"en"},
+		"Authorization": {"Bearer x.y.z"}, "Cache-Control": {"max-age=0"}, "Connection": {"keep-alive"},
+		"Cookie":  {"session=0123456789abcdef; theme=dark; consent=1"},
+		"Referer": {"https://example.com/"}, "Sec-Fetch-Dest": {"document"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"same-origin"},
+		"Upgrade-Insecure-Requests": {"1"}, "User-Agent": {"Mozilla/5.0"}, "X-Forwarded-For": {"192.0.2.1"}, "X-Requested-With": {"XMLHttpRequest"},
+	}}
+}
+
+func TestABrowsersRequestCostsNoAllocation(t *testing.T) {
+	r := browserRequest()
+	if n := testing.AllocsPerRun(100, func() { gate.StripIdentity(r) }); n != 0 {
+		t.Errorf("stripping: %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { gate.RemoveCookie(r.Header, "__Host-mfa") }); n != 0 {
+		t.Errorf("looking for the cookie: %v allocations", n)
+	}
+}
+
+func BenchmarkStripIdentity(b *testing.B) {
+	r := browserRequest()
+	b.ReportAllocs()
+	for b.Loop() {
+		gate.StripIdentity(r)
+	}
+}
+
+func BenchmarkRemoveAbsentCookie(b *testing.B) {
+	r := browserRequest()
+	b.ReportAllocs()
+	for b.Loop() {
+		gate.RemoveCookie(r.Header, "__Host-mfa")
 	}
 }

@@ -4,11 +4,11 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
 
 // Paths are patterns of paths that are guarded. They are read more loosely
@@ -16,53 +16,105 @@ import (
 // loosely: whatever some backend might take for a guarded path is one. It is
 // safe for concurrent use.
 type Paths struct {
-	patterns []string // in the form that plainest returns
+	patterns []pattern
+}
+
+// pattern is a pattern of paths, segment by segment.
+type pattern struct {
+	segments []string // folded; "*" in one is any run of characters
+	floating bool     // may begin at any segment
+	below    bool     // covers what is below too
 }
 
 // NewPaths reads patterns as they stand in a Caddyfile: "/admin" is that
-// path alone, "/admin/*" that path and all below it, and a "*" elsewhere
-// stands for any run of characters but a slash. "*" is everything.
+// path alone, "/admin/*" that path and all below it, "*.php" what ends in
+// ".php", "*sub*" what has "sub" in it, and a "*" elsewhere stands for any
+// run of characters but a slash. "*" is everything. A pattern whose last
+// segment has a "*" covers what is below too: backends take the rest of
+// /x.php/y for the path info of /x.php. An error is returned for no pattern
+// at all and for one that could not match what it says.
 func NewPaths(patterns []string) (*Paths, error) {
+	if len(patterns) == 0 {
+		return nil, errors.New("no path is given")
+	}
 	p := &Paths{}
-	for _, pattern := range patterns {
-		if pattern != "*" && !strings.HasPrefix(pattern, "/") {
-			return nil, fmt.Errorf("path %q does not begin with a slash", pattern)
+	for _, s := range patterns {
+		read, err := readPattern(s)
+		if err != nil {
+			return nil, fmt.Errorf("path %q %w", s, err)
 		}
-		if strings.ContainsAny(pattern, "%;\\?#") {
-			return nil, fmt.Errorf("path %q holds one of %% ; \\ ? #: write it decoded, and without query", pattern)
-		}
-		plain := plainest(pattern)
-		if _, err := path.Match(plain, ""); err != nil {
-			return nil, fmt.Errorf("path %q is no pattern: %w", pattern, err)
-		}
-		p.patterns = append(p.patterns, plain)
+		p.patterns = append(p.patterns, read)
 	}
 	return p, nil
 }
 
-// Match reports whether u is, or may be taken for, a guarded path.
+func readPattern(s string) (pattern, error) {
+	if s == "" || s[0] != '/' && s[0] != '*' {
+		return pattern{}, errors.New("begins with neither a slash nor *")
+	}
+	if !utf8.ValidString(s) {
+		return pattern{}, errors.New("is not valid UTF-8")
+	}
+	if strings.ContainsAny(s, `%;\?#[]`) || strings.ContainsFunc(s, isJunk) {
+		return pattern{}, errors.New(`holds a control character or one of % ; \ ? # [ ]: ` +
+			"write it decoded, without query, with * as the only wildcard")
+	}
+	folded := fold(s)
+	for strings.Contains(folded, "**") {
+		folded = strings.ReplaceAll(folded, "**", "*")
+	}
+	if strings.ContainsAny(folded, `%;\?#`) {
+		return pattern{}, errors.New(`holds a character that backends take for one of % ; \ ? #`)
+	}
+	p := pattern{floating: s[0] == '*'}
+	for segment := range strings.SplitSeq(folded, "/") {
+		if segment == "" {
+			continue
+		}
+		if trim(segment) != segment {
+			return pattern{}, errors.New("has a segment with a dot at its end or a space at its edge")
+		}
+		p.segments = append(p.segments, segment)
+	}
+	if p.floating && len(p.segments) > 1 && p.segments[0] == "*" {
+		p.segments = p.segments[1:]
+	}
+	if n := len(p.segments); n > 0 {
+		p.below = strings.Contains(p.segments[n-1], "*")
+		if p.segments[n-1] == "*" {
+			p.segments = p.segments[:n-1]
+		}
+	}
+	return p, nil
+}
+
+// Match reports whether u is, or may be taken for, a guarded path. What is
+// no path, such as the * of OPTIONS, is guarded.
 func (p *Paths) Match(u *url.URL) bool {
 	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
 		return true // what an upstream makes of it cannot be known
 	}
 	if u.RawPath == "" && ordinary(u.Path) {
-		return p.matches(u.Path)
-	}
-	for _, reading := range readings(u) {
-		if p.matches(reading) {
-			return true
+		for i := range p.patterns {
+			if p.patterns[i].covers(u.Path) {
+				return true
+			}
 		}
+		return false
 	}
-	return false
+	return p.matchReadings(u)
 }
 
-// ordinary reports whether there is but one way to read a path.
+// ordinary reports whether there is but one way to read a path, apart from
+// the case of its letters.
 func ordinary(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case 'A' <= c && c <= 'Z', c <= ' ', c >= 0x7f, c == '%', c == ';', c == '?', c == '#', c == '\\':
+		case c <= ' ', c >= 0x7f, c == '%', c == ';', c == '?', c == '#', c == '\\':
 			return false
-		case c == '/' && i+1 < len(s) && (s[i+1] == '/' || s[i+1] == '.'):
+		case c == ':' && i+1 < len(s) && (s[i+1] == ':' || s[i+1] == '$'):
+			return false
+		case c == '/' && i+1 < len(s) && s[i+1] == '/':
 			return false
 		case c == '.' && (i+1 == len(s) || s[i+1] == '/'):
 			return false // Windows takes it off
@@ -71,169 +123,60 @@ func ordinary(s string) bool {
 	return true
 }
 
-// maxDecodings is how many times a backend, and what stands before it, may
-// undo percent-encoding.
-const maxDecodings = 3
-
-// readings returns what a path may be taken for: as it came and decoded once
-// and more, each time cleaned first and cleaned later, with and without the
-// parameters of its segments.
-func readings(u *url.URL) []string {
-	var all []string
-	add := func(s string) {
-		// Parameters may be taken off before or after dots are followed, and
-		// some cut the whole path at the first.
-		for _, form := range []string{s, withoutParameters(s), upToControl(s)} {
-			all = append(all, plainest(form), plainest(path.Clean(form)), climbing(form))
+// covers reports whether the pattern covers an ordinary path.
+func (p *pattern) covers(s string) bool {
+	for more := true; more; {
+		s = s[1:]
+		if p.coversFrom(s) {
+			return true
+		}
+		if !p.floating {
+			return false
+		}
+		i := strings.IndexByte(s, '/')
+		if more = i >= 0; more {
+			s = s[i:]
 		}
 	}
-	for _, s := range []string{u.EscapedPath(), u.Path} {
-		for range maxDecodings {
-			add(s)
-			decoded := unescape(s)
-			if decoded == s {
-				break
-			}
-			s = decoded
+	return false
+}
+
+func (p *pattern) coversFrom(s string) bool {
+	for _, want := range p.segments {
+		segment, rest, _ := strings.Cut(s, "/")
+		if segment == "" || !matchSegment(want, segment) {
+			return false
 		}
-		add(s)
+		s = rest
 	}
-	return all
+	return p.below || s == ""
 }
 
-// unescape undoes percent-encoding once, where it is well formed.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			b.WriteByte(hexValue(s[i+1])<<4 | hexValue(s[i+2]))
-			i += 2
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-func hexValue(c byte) byte {
-	switch {
-	case c <= '9':
-		return c - '0'
-	case c <= 'F':
-		return c - 'A' + 10
-	default:
-		return c - 'a' + 10
-	}
-}
-
-// withoutParameters takes ";…" off each segment (RFC 3986, 3.3).
-func withoutParameters(s string) string {
-	if !strings.Contains(s, ";") {
-		return s
-	}
-	segments := strings.FieldsFunc(s, func(r rune) bool { return r == '/' || r == '\\' })
-	for i, segment := range segments {
-		segments[i], _, _ = strings.Cut(segment, ";")
-	}
-	return "/" + strings.Join(segments, "/")
-}
-
-// upToControl cuts a path where programs in C, and careless parsers, end it.
-func upToControl(s string) string {
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '?' || r == '#' }); i >= 0 {
-		return s[:i]
-	}
-	return s
-}
-
-// plainest returns the form that paths are compared in: letters folded,
-// backslashes as slashes, no doubled slashes, no dot segments, no blanks and
-// dots at the end of segments.
-func plainest(s string) string {
-	segments := strings.FieldsFunc(fold(s), func(r rune) bool { return r == '/' })
-	var kept []string
-	for _, segment := range segments {
-		switch trimmed := strings.TrimRight(segment, ". \t\r\n\x00"); {
-		case segment == "..":
-			if len(kept) > 0 {
-				kept = kept[:len(kept)-1]
-			}
-		case trimmed == "":
-		default:
-			kept = append(kept, trimmed)
-		}
-	}
-	return "/" + strings.Join(kept, "/")
-}
-
-// climbing is plainest for a reader that ignores dot segments.
-func climbing(s string) string {
-	return plainest(strings.ReplaceAll(fold(s), "..", "."))
-}
-
-// fold brings letters to one case and form: capitals, full-width letters, and
-// those few that become ASCII in another case. Backslashes become slashes.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
+// matchSegment matches one segment, in any case, to one of a pattern.
+func matchSegment(want, s string) bool {
+	star, mark := -1, 0
+	w := 0
+	for i := 0; i < len(s); {
 		switch {
-		case r == '\\', r == 0x2215, r == 0x2044, r == 0xff0f, r == 0xff3c:
-			return '/'
-		case 0xff01 <= r && r <= 0xff5e:
-			r -= 0xff01 - '!'
-		case r == 0x212a: // Kelvin sign
-			return 'k'
-		case r == 0x17f: // long s
-			return 's'
+		case w < len(want) && want[w] == '*':
+			star, mark = w, i
+			w++
+		case w < len(want) && want[w] == lower(s[i]):
+			w++
+			i++
+		case star >= 0:
+			mark++
+			w, i = star+1, mark
+		default:
+			return false
 		}
-		return unicode.ToLower(r)
-	}, s)
+	}
+	return strings.Trim(want[w:], "*") == ""
 }
 
-// matches reports whether a path in its plainest form is covered by a
-// pattern.
-func (p *Paths) matches(s string) bool {
-	if len(s) > 1 && s[len(s)-1] == '/' {
-		s = s[:len(s)-1]
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
 	}
-	for _, pattern := range p.patterns {
-		if covers(pattern, s) {
-			return true
-		}
-	}
-	return false
-}
-
-// covers reports whether pattern covers the path s, or, ending in "/*",
-// something above it.
-func covers(pattern, s string) bool {
-	if pattern == "/*" {
-		return true
-	}
-	base, below := strings.CutSuffix(pattern, "/*")
-	if !below {
-		if strings.HasSuffix(pattern, "*") && !strings.ContainsAny(pattern[:len(pattern)-1], "*?[") {
-			return strings.HasPrefix(s, pattern[:len(pattern)-1]) // as Caddy: also across slashes
-		}
-		if !strings.ContainsAny(pattern, "*?[") {
-			return s == pattern
-		}
-		matched, _ := path.Match(pattern, s)
-		return matched
-	}
-	if !strings.ContainsAny(base, "*?[") {
-		return strings.HasPrefix(s, base) && (len(s) == len(base) || s[len(base)] == '/')
-	}
-	for end := len(s); end >= 0; end = strings.LastIndexByte(s[:end], '/') {
-		if matched, _ := path.Match(base, s[:end]); matched {
-			return true
-		}
-		if end == 0 {
-			break
-		}
-	}
-	return false
+	return c
 }

@@ -1,0 +1,353 @@
+package gate
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Bounds on what is read closely; a path beyond them is guarded.
+const (
+	maxLength    = 8 << 10
+	maxDecodings = 4  // of percent-encoding, the edge's own included
+	maxMarks     = 32 // in a segment, see segment
+)
+
+// matchReadings reads a path in all the ways that a backend may: after each
+// decoding, with backslashes for slashes and not.
+func (p *Paths) matchReadings(u *url.URL) bool {
+	sources := [2]string{u.EscapedPath(), u.RawPath}
+	for i, s := range sources {
+		if i > 0 && (s == "" || s == sources[0]) {
+			break // RawPath differs only where it does not fit Path
+		}
+		if len(s) > maxLength {
+			return true
+		}
+		for decodings := 0; ; decodings++ {
+			s = fold(s)
+			if p.matchSegments(s) {
+				return true
+			}
+			if strings.Contains(s, `\`) && p.matchSegments(strings.ReplaceAll(s, `\`, "/")) {
+				return true
+			}
+			decoded := unescape(s)
+			if decoded == s {
+				break
+			}
+			if decodings == maxDecodings {
+				return true
+			}
+			s = decoded
+		}
+	}
+	return false
+}
+
+// matchSegments reports whether some reading of a folded path's segments is
+// covered.
+func (p *Paths) matchSegments(s string) bool {
+	var segments []segment
+	up := false
+	for text := range strings.SplitSeq(strings.Trim(s, "/"), "/") {
+		segment := readSegment(text)
+		up = up || segment.up
+		segments = append(segments, segment)
+	}
+	return slices.ContainsFunc(p.patterns, func(p pattern) bool { return p.coversReading(segments, up) })
+}
+
+// coversReading runs the pattern over segments as an automaton: reached[i]
+// says that i segments of the pattern have been found. Where a path climbs,
+// any of its segments may be gone in the end.
+func (p *pattern) coversReading(segments []segment, up bool) bool {
+	n := len(p.segments)
+	reached := make([]bool, n+1)
+	reached[0] = true
+	for _, segment := range segments {
+		if p.below && reached[n] {
+			return true
+		}
+		for i := n; i >= 0; i-- {
+			found := i > 0 && reached[i-1] && segment.matches(p.segments[i-1])
+			if i < n && reached[i] && segment.mayHide(p.segments[i]) {
+				return true
+			}
+			skipped := reached[i] && (up || segment.skip || p.floating && i == 0)
+			reached[i] = found || skipped
+			if i == n && reached[i] && segment.end {
+				return true
+			}
+		}
+	}
+	return reached[n]
+}
+
+// segment is a segment of a path and what backends make of it. They cut it,
+// or the whole path, at a mark (a parameter, a query or fragment that was
+// encoded, a control character, the name of an NTFS stream), or leave out
+// what is no text.
+type segment struct {
+	first string
+	more  []string
+
+	skip bool // may read as nothing
+	up   bool // may read as ".."
+	end  bool // some take the path to end in it
+
+	// known is what can be read of a segment in which something cannot, as
+	// doubtful says.
+	known    string
+	doubtful bool
+}
+
+func readSegment(s string) segment {
+	var g segment
+	g.first = g.read(s)
+	if i := malformed(s); i >= 0 {
+		g.doubtAt(s, i)
+	}
+	first, marks := 0, 0
+	for i, r := range s {
+		if !isMark(s, i, r) {
+			continue
+		}
+		if marks == 0 {
+			first = i
+		}
+		if marks++; marks > maxMarks {
+			g.doubtAt(s, first)
+			break
+		}
+		g.add(s[:i])
+	}
+	if marks > 0 {
+		g.end = true
+		g.add(s)
+	}
+	return g
+}
+
+// doubtAt notes that s can be read up to i only.
+func (g *segment) doubtAt(s string, i int) {
+	known := trim(strings.Map(withoutJunk, s[:i]))
+	if !g.doubtful || len(known) < len(g.known) {
+		g.known = known
+	}
+	g.doubtful = true
+}
+
+// add adds the readings of a part of the segment, whole and without junk.
+func (g *segment) add(s string) {
+	g.more = append(g.more, g.read(s))
+	if clean := strings.Map(withoutJunk, s); clean != s {
+		g.more = append(g.more, g.read(clean))
+	}
+}
+
+// read trims one reading and notes what it may come to.
+func (g *segment) read(s string) string {
+	trimmed := trim(s)
+	if trimmed == "" {
+		g.skip = true
+		g.up = g.up || strings.Contains(s, "..")
+	}
+	return trimmed
+}
+
+func (g *segment) matches(want string) bool {
+	return matchSegment(want, g.first) ||
+		slices.ContainsFunc(g.more, func(s string) bool { return matchSegment(want, s) })
+}
+
+// mayHide reports whether want may stand in the part of the segment that
+// cannot be read.
+func (g *segment) mayHide(want string) bool {
+	if !g.doubtful {
+		return false
+	}
+	literal, _, _ := strings.Cut(want, "*")
+	return strings.HasPrefix(literal, g.known) || strings.HasPrefix(g.known, literal)
+}
+
+func isMark(s string, i int, r rune) bool {
+	switch r {
+	case ';', '?', '#':
+		return true
+	case ':':
+		return strings.HasPrefix(s[i:], "::") || strings.HasPrefix(s[i:], ":$")
+	}
+	return isJunk(r)
+}
+
+// isJunk reports whether r is left out, or ends a text, in some languages:
+// control and invisible characters, and what is not valid UTF-8.
+func isJunk(r rune) bool {
+	return r == utf8.RuneError || r < ' ' || r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
+}
+
+func withoutJunk(r rune) rune {
+	if isJunk(r) {
+		return -1
+	}
+	return r
+}
+
+// trim takes off what file systems do: spaces, and dots at the end.
+func trim(s string) string {
+	return strings.TrimLeft(strings.TrimRight(s, ". \t\r\n\v\f\x00"), " \t\r\n\v\f\x00")
+}
+
+// fold brings a text to the form in which it is compared: compatibility
+// forms such as full-width letters as what they stand for, letters in one
+// case, overlong UTF-8 decoded, and all that is taken for a slash or a
+// backslash, but a slash, as a backslash.
+func fold(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	if !utf8.ValidString(s) {
+		s = decodeOverlong(s)
+	}
+	return strings.Map(foldRune, norm.NFKC.String(strings.Map(foldRune, s)))
+}
+
+func decodeOverlong(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			if c, n := overlong(s[i:]); n > 0 {
+				if c == '/' {
+					c = '\\' // not every backend takes it for a slash
+				}
+				b.WriteByte(c)
+				i += n
+				continue
+			}
+		}
+		b.WriteString(s[i : i+size])
+		i += size
+	}
+	return b.String()
+}
+
+func foldRune(r rune) rune {
+	switch r {
+	case 0x2044, 0x2215, 0x2216, 0x29f5, 0x29f8, 0xfe68, 0xff0f, 0xff3c, 0xa5, 0x20a9:
+		return '\\' // the last two are at its place in Japan and Korea
+	case 0x131: // dotless i, whose capital is I
+		return 'i'
+	}
+	return unicode.ToLower(r)
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// overlong decodes an ASCII character in more bytes than UTF-8 allows, and
+// returns how many there were, 0 for none.
+func overlong(s string) (byte, int) {
+	zeros := 0
+	switch {
+	case s[0] == 0xc0 || s[0] == 0xc1:
+		if len(s) > 1 && s[1]&0xc0 == 0x80 {
+			return s[0]&1<<6 | s[1]&0x3f, 2
+		}
+		return 0, 0
+	case s[0] == 0xe0:
+		zeros = 0
+	case s[0] == 0xf0:
+		zeros = 1
+	default:
+		return 0, 0
+	}
+	n := zeros + 3
+	if len(s) < n {
+		return 0, 0
+	}
+	for i := 1; i <= zeros; i++ {
+		if s[i] != 0x80 {
+			return 0, 0
+		}
+	}
+	if hi, lo := s[n-2], s[n-1]; (hi == 0x80 || hi == 0x81) && lo&0xc0 == 0x80 {
+		return hi&1<<6 | lo&0x3f, n
+	}
+	return 0, 0
+}
+
+// unescape undoes percent-encoding once, where it is well formed, and the
+// %uXXXX of JavaScript and IIS.
+func unescape(s string) string {
+	i := strings.IndexByte(s, '%')
+	if i < 0 {
+		return s
+	}
+	var b strings.Builder
+	for ; i >= 0; i = strings.IndexByte(s, '%') {
+		b.WriteString(s[:i])
+		r, size := escape(s[i:])
+		switch {
+		case size == 0:
+			b.WriteByte('%')
+			size = 1
+		case size == len("%XX"):
+			b.WriteByte(byte(r))
+		default:
+			b.WriteRune(r)
+		}
+		s = s[i+size:]
+	}
+	b.WriteString(s)
+	return b.String()
+}
+
+// malformed returns where in s a percent sign stands that escapes nothing,
+// -1 for nowhere.
+func malformed(s string) int {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			continue
+		}
+		if _, size := escape(s[i:]); size == 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// escape reads the escape that s, which begins with a percent sign, begins
+// with. It returns its length, 0 for none.
+func escape(s string) (r rune, size int) {
+	from, size := 1, len("%XX")
+	if len(s) > 1 && lower(s[1]) == 'u' {
+		from, size = 2, len("%uXXXX")
+	}
+	if len(s) < size {
+		return 0, 0
+	}
+	for i := from; i < size; i++ {
+		c := lower(s[i])
+		switch {
+		case '0' <= c && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case 'a' <= c && c <= 'f':
+			r = r<<4 | rune(c-'a'+10)
+		default:
+			return 0, 0
+		}
+	}
+	return r, size
+}
