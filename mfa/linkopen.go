@@ -57,8 +57,9 @@ func (s *Service) InspectLink(ctx context.Context, token string) (LinkInfo, erro
 	return LinkInfo{}, errDeadLink
 }
 
-// errDeadLink is returned for a link that is not, or no longer, good.
-var errDeadLink = fmt.Errorf("%w: not a link that is good", ErrWrongProof)
+// errDeadLink is returned for a link that is not, or no longer, good: there
+// is neither a login nor a setup that it fits.
+var errDeadLink = fmt.Errorf("%w: %w", ErrWrongProof, ErrNoPendingSetup)
 
 // openLink takes the token of an opened link apart.
 func (s *Service) openLink(token string) (account string, hash []byte, err error) {
@@ -67,6 +68,24 @@ func (s *Service) openLink(token string) (account string, hash []byte, err error
 	}
 	account, hash, ok := magiclink.HashToken(token)
 	if !ok || len(account) != accountKeyLength {
+		return "", nil, errDeadLink
+	}
+	return account, hash, nil
+}
+
+// known takes a token apart and makes sure, by a look at the record, that
+// there is such a link: anybody may send tokens, and only one that is good
+// is worth an update.
+func (s *Service) known(ctx context.Context, token string) (account string, hash []byte, err error) {
+	if account, hash, err = s.openLink(token); err != nil {
+		return "", nil, err
+	}
+	u := &user{}
+	if err := s.documents.read(ctx, userPrefix+account, u); err != nil {
+		return "", nil, fmt.Errorf("opening link: %w", err)
+	}
+	now := s.now().UTC()
+	if u.link(hash, now) == nil && s.pendingLink(u, account, token, now) == nil {
 		return "", nil, errDeadLink
 	}
 	return account, hash, nil
@@ -90,7 +109,7 @@ func (s *Service) pendingLink(u *user, account, token string, now time.Time) *pe
 // completed by whom it was asked for. ErrWrongProof or ErrNoPendingSetup is
 // returned when the token, or the number, does not fit, or no longer.
 func (s *Service) ActivateMagicLink(ctx context.Context, link OpenedLink) error {
-	account, hash, err := s.openLink(link.Token)
+	account, hash, err := s.known(ctx, link.Token)
 	if err != nil {
 		return err
 	}
@@ -142,7 +161,7 @@ func (s *Service) ActivateMagicLink(ctx context.Context, link OpenedLink) error 
 // DenyLink kills the link: whoever asked for it is not its owner. A denied
 // setup is void.
 func (s *Service) DenyLink(ctx context.Context, link OpenedLink) error {
-	account, hash, err := s.openLink(link.Token)
+	account, hash, err := s.known(ctx, link.Token)
 	if err != nil {
 		return err
 	}

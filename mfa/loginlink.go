@@ -153,7 +153,7 @@ func (s *Service) withdrawLink(ctx context.Context, key, id string, at time.Time
 }
 
 // resend mails the link of a setup again, with a new token: the one before
-// is kept as a hash alone.
+// is kept as a hash alone. The setup lapses when it would have.
 func (s *Service) resend(ctx context.Context, caller Caller, kind *magiclink.Kind, p pendingSetup, now time.Time) (*SentLink, error) {
 	account := caller.accountKey()
 	offer, err := kind.Resend(factor.Account{Key: account, Name: caller.name(), Email: caller.Email}, p.State, now)
@@ -165,7 +165,6 @@ func (s *Service) resend(ctx context.Context, caller Caller, kind *magiclink.Kin
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
-	expires := now.Add(offer.Lifetime).Truncate(time.Second)
 	key := userPrefix + account
 	err = s.documents.update(ctx, func(t transaction) error {
 		u := &user{}
@@ -176,14 +175,14 @@ func (s *Service) resend(ctx context.Context, caller Caller, kind *magiclink.Kin
 		if current == nil || !slices.Equal(current.State, p.State) {
 			return ErrNoPendingSetup // confirmed or replaced meanwhile
 		}
-		current.State, current.ExpiresAt, current.Client = offer.State, expires, caller.Client
+		current.State, current.Client = offer.State, caller.Client
 		return t.put(key, u)
 	}, key)
 	if err != nil {
 		return nil, fmt.Errorf("keeping pending setup: %w", err)
 	}
 	s.record(caller, EventLinkSent, string(factor.TypeMagicLink))
-	return &SentLink{ExpiresAt: expires}, nil
+	return &SentLink{ExpiresAt: p.ExpiresAt}, nil
 }
 
 // link returns the login link that hash is of, nil when there is none that
@@ -205,7 +204,8 @@ func (s *Service) verifyLink(ctx context.Context, caller Caller, token string) (
 		return session{}, fmt.Errorf("%w: not a token of this account", ErrWrongProof)
 	}
 	return s.spendLink(ctx, caller, func(u *user, now time.Time) (*loginLink, error) {
-		if l := u.link(hash, now); l != nil {
+		// An approved one is for the screen that asked for it.
+		if l := u.link(hash, now); l != nil && !l.Approved {
 			return l, nil
 		}
 		return nil, fmt.Errorf("%w: the link is used or has expired", ErrWrongProof)

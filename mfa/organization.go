@@ -71,8 +71,8 @@ func (s *Service) Standing(ctx context.Context, caller Caller) (Standing, error)
 			return Standing{}, fmt.Errorf("keeping organizations: %w", err)
 		}
 	}
-	u.seen(caller)
-	enforced, err := s.enforcedIn(ctx, caller.Issuer, u.Organizations)
+	// Those that today's token claims count also where no more are kept.
+	enforced, err := s.enforcedIn(ctx, caller.Issuer, slices.Concat(u.Organizations, caller.Organizations))
 	if err != nil {
 		return Standing{}, err
 	}
@@ -98,7 +98,12 @@ func (s *Service) see(ctx context.Context, caller Caller) (*user, error) {
 
 // enforcedIn reports whether any of the organizations demands a factor.
 func (s *Service) enforcedIn(ctx context.Context, issuer string, names []string) (bool, error) {
+	checked := make(map[string]bool, len(names))
 	for _, name := range names {
+		if checked[name] {
+			continue
+		}
+		checked[name] = true
 		var o organization
 		if err := s.documents.read(ctx, organizationKey(issuer, name), &o); err != nil {
 			return false, fmt.Errorf("reading organization: %w", err)

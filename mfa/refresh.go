@@ -90,7 +90,7 @@ func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Gr
 			if err := s.adopt(u, caller); err != nil {
 				return err
 			}
-		case generation == current.Generation-1 && now.Sub(current.RotatedAt) <= refreshGrace:
+		case generation == current.Generation-1 && now.Sub(current.RotatedAt).Abs() <= refreshGrace:
 			shown = *current
 			return nil
 		case generation > current.Generation:

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/openapitest"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -40,13 +41,19 @@ type Edge struct {
 	Upstream *Upstream
 	// Env holds further variables, as "name=value", for the next start.
 	Env []string
+	// Prefix is that of the API's routes, "" for /mfa.
+	Prefix string
+	// NoAPI says that the Caddyfile has no directive mfa, so that there is
+	// no OpenAPI document to hold answers against.
+	NoAPI bool
 
-	t       testing.TB
-	admin   string
-	process *exec.Cmd
-	output  *output   // of the current process
-	outputs []*output // of all of them
-	exited  chan struct{}
+	t        testing.TB
+	document *openapitest.Document
+	admin    string
+	process  *exec.Cmd
+	output   *output   // of the current process
+	outputs  []*output // of all of them
+	exited   chan struct{}
 }
 
 // Caddyfile is a configuration for most tests: the dev issuer, mail into
@@ -157,6 +164,7 @@ func (e *Edge) start() <-chan struct{} {
 func (e *Edge) Reload(caddyfile string) error {
 	e.t.Helper()
 	e.Write("Caddyfile", caddyfile)
+	e.document = nil // its routes may be elsewhere now
 	_, stderr, err := e.Command("reload", "--address", e.admin, "--force")
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, stderr)
@@ -184,6 +192,9 @@ func (e *Edge) Stop() {
 		e.t.Fatalf("the binary does not end:\n%s", e.Log())
 	}
 }
+
+// Admin returns the address of the admin API.
+func (e *Edge) Admin() string { return e.admin }
 
 // Command runs the binary with args in the edge's folder.
 func (e *Edge) Command(args ...string) (stdout, stderr string, err error) {

@@ -65,13 +65,14 @@ func (e *Edge) Request(method, path, token string, body any) *http.Request {
 	return r
 }
 
-// Send sends r.
+// Send sends r. An answer of the API must be as its OpenAPI document says.
 func (e *Edge) Send(r *http.Request) Answer {
 	e.t.Helper()
 	answer, err := Try(r)
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	e.Check(r, answer)
 	return answer
 }
 
@@ -110,7 +111,8 @@ func (e *Edge) Raw(request string, headers ...string) Answer {
 	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
 		e.t.Fatal(err)
 	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	method, target, _ := strings.Cut(request, " ")
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method}) // HEAD has no body
 	if err != nil {
 		e.t.Fatalf("%s: %v", request, err)
 	}
@@ -118,6 +120,7 @@ func (e *Edge) Raw(request string, headers ...string) Answer {
 	if err != nil {
 		e.t.Fatalf("%s: %v", request, err)
 	}
+	e.check(method, target, answer)
 	return answer
 }
 

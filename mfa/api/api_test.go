@@ -1,145 +1,20 @@
 package api_test
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/api"
-	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
-	"github.com/caddymfa/caddy-mfa/mfa/totp"
 )
-
-// service is an api.Service that answers what the test says and remembers
-// what it was asked.
-type service struct {
-	setup   *mfa.Setup
-	err     error
-	status  mfa.Status
-	caller  mfa.Caller
-	request mfa.SetupRequest
-	proof   factor.Proof
-	token   string
-}
-
-func (s *service) Setup(_ context.Context, caller mfa.Caller, request mfa.SetupRequest) (*mfa.Setup, error) {
-	s.caller, s.request = caller, request
-	return s.setup, s.err
-}
-
-func (s *service) VerifySetup(_ context.Context, caller mfa.Caller, t factor.Type, proof factor.Proof) error {
-	s.caller, s.proof = caller, proof
-	return s.err
-}
-
-func (s *service) ActivateMagicLink(_ context.Context, token string) error {
-	s.token = token
-	return s.err
-}
-
-func (s *service) Status(context.Context, mfa.Caller) (mfa.Status, error) { return s.status, s.err }
-
-func (s *service) Methods(context.Context, mfa.Caller) ([]mfa.Method, error) {
-	return []mfa.Method{{Type: factor.TypeTOTP, Available: true}}, s.err
-}
-
-// verifier takes the token "good" and refuses others as they say.
-type verifier struct{}
-
-func (verifier) Verify(_ context.Context, token string) (bearer.Identity, error) {
-	switch token {
-	case "good":
-		return bearer.Identity{Issuer: "iss", Subject: "alice", IssuedAt: time.Unix(100, 0)}, nil
-	case "keyless":
-		return bearer.Identity{}, fmt.Errorf("%w: connection refused to keys.internal", bearer.ErrKeysUnavailable)
-	default:
-		return bearer.Identity{}, fmt.Errorf(`%w: a "reason"`, bearer.ErrInvalidToken)
-	}
-}
-
-type fixture struct {
-	t       *testing.T
-	service *service
-	routes  *api.Routes
-	handler *api.Handler
-	logs    *observer.ObservedLogs
-}
-
-func newFixture(t *testing.T) *fixture {
-	t.Helper()
-	core, logs := observer.New(zap.DebugLevel)
-	f := &fixture{t: t, service: &service{}, logs: logs}
-	var err error
-	f.routes, err = api.NewRoutes("/mfa")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.handler, err = api.New(api.Config{
-		Service:    f.service,
-		Verifier:   verifier{},
-		Cookie:     "session",
-		PublicURLs: []string{"https://Example.com:443"},
-		Origins:    []string{"https://app.example.com"},
-		Issuer:     "Acme",
-		MagicLink:  true,
-		Log:        zap.New(core),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// do sends a request; headers are name, value pairs.
-func (f *fixture) do(method, path, body string, headers ...string) *httptest.ResponseRecorder {
-	f.t.Helper()
-	r := httptest.NewRequestWithContext(f.t.Context(), method, path, strings.NewReader(body))
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	route, ok := f.routes.Find(r.URL.Path)
-	if !ok {
-		f.t.Fatalf("%s is no route", path)
-	}
-	w := httptest.NewRecorder()
-	f.handler.ServeHTTP(w, r, route)
-	return w
-}
-
-func (f *fixture) post(path, body string, headers ...string) *httptest.ResponseRecorder {
-	f.t.Helper()
-	return f.do("POST", path, body, append([]string{"Authorization", "Bearer good", "Content-Type", "application/json"}, headers...)...)
-}
-
-func wantError(t *testing.T, w *httptest.ResponseRecorder, status int, code, text string) {
-	t.Helper()
-	var answer map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		t.Fatalf("%v in %q", err, w.Body)
-	}
-	if w.Code != status || answer["success"] != false || answer["code"] != code || text != "" && !strings.Contains(answer["error"].(string), text) || len(answer) != 3 {
-		t.Errorf("got %d %s, want %d code %s text %q", w.Code, w.Body, status, code, text)
-	}
-	for name, want := range map[string]string{
-		"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
-	} {
-		if got := w.Header().Get(name); got != want {
-			t.Errorf("%s is %q", name, got)
-		}
-	}
-}
 
 func TestErrorsOfTheServiceBecomeTheDocumentedAnswers(t *testing.T) {
 	const (
@@ -225,18 +100,17 @@ func TestALimitSaysWhenToTryAgain(t *testing.T) {
 
 func TestASetupPassesOnWhatTheClientSaidAndAnswersTheTable(t *testing.T) {
 	f := newFixture(t)
-	f.service.setup = &mfa.Setup{
-		Offer:       totp.Enrolment{Secret: "S", URL: "otpauth://x", QRCode: "data:image/png;base64,"},
-		BackupCodes: []string{"A"},
-		ExpiresAt:   time.Unix(1000, 0).UTC(),
-	}
+	f.service.setup = appSetup
 	w := f.post("/mfa/setup", `{"mfaType":"GOOGLE_AUTH","email":"a@example.com","unknown":[1],
 		"deviceInfo":{"name":"n","type":"t","userAgent":"u","deviceType":"d","os":"o","browser":"b"}}`)
-	want := `{"success":true,"data":{"secret":"S","qrCode":"data:image/png;base64,","backupCodes":["A"],"otpauthUrl":"otpauth://x","expiresAt":"1970-01-01T00:16:40Z"}}` + "\n"
+	want := `{"success":true,"data":{"secret":"A2A2A2A2A2A2A2A2A2A2A2A2A2A2A2A2","qrCode":"data:image/png;base64,AA==","backupCodes":["AAAA-BBBB-CCCC"],"otpauthUrl":"otpauth://totp/Acme:alice","expiresAt":"1970-01-01T00:16:40Z"}}` + "\n"
 	if w.Code != 200 || w.Body.String() != want {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	if f.service.caller != (mfa.Caller{Issuer: "iss", Subject: "alice", AuthTime: time.Unix(100, 0)}) {
+	wantCaller := mfa.Caller{
+		Issuer: "iss", Subject: "alice", AuthTime: time.Unix(100, 0), Token: "good", Client: mfa.Client{IP: "192.0.2.1"},
+	}
+	if !reflect.DeepEqual(f.service.caller, wantCaller) {
 		t.Errorf("caller %+v", f.service.caller)
 	}
 	wantRequest := mfa.SetupRequest{

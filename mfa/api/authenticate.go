@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,10 +59,16 @@ func errUnusable(reason string) error {
 
 // authenticate finds and verifies what a request brought.
 func (h *Handler) authenticate(r *http.Request) (credentials, error) {
-	if carried, ok := carriedBy(r); ok {
-		return h.complete(r, carried)
+	found := carriedBy(r)
+	switch {
+	case found == nil:
+		found = &carried{tokens: presented(r)}
+	case found.by != h:
+		// Another handler's word does not count here, as when the
+		// configuration was changed in between.
+		found = &carried{tokens: found.tokens}
 	}
-	return h.complete(r, presented(r))
+	return h.complete(r, found)
 }
 
 // tokens are the tokens of ours that a request presents.
@@ -73,14 +80,18 @@ type tokens struct {
 // presented finds the assertions in a request.
 func presented(r *http.Request) tokens {
 	var t tokens
-	if values := r.Header["Authorization"]; len(values) == 1 {
-		if token, ok := bearerOf(values[0]); ok && mfa.IsAssertion(token) {
+	for _, value := range r.Header["Authorization"] {
+		if token, ok := bearerOf(value); ok && mfa.IsAssertion(token) {
 			t.assertion = token
 		}
 	}
-	if r.Header["Cookie"] != nil {
+	// Most cookies are others', and not worth parsing.
+	if slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return strings.Contains(line, cookieName) }) {
 		switch cookies := r.CookiesNamed(cookieName); len(cookies) {
 		case 0:
+			if namesAssertionCookie(r) {
+				t.cookie = "malformed" // no assertion: its value is none of a cookie
+			}
 		case 1:
 			t.cookie = cookies[0].Value
 		default:
@@ -90,11 +101,31 @@ func presented(r *http.Request) tokens {
 	return t
 }
 
-// complete verifies the access token, and the assertion beside or around it.
-func (h *Handler) complete(r *http.Request, t tokens) (credentials, error) {
+// namesAssertionCookie reports whether a Cookie header has the cookie, be it
+// malformed.
+func namesAssertionCookie(r *http.Request) bool {
+	for _, line := range r.Header["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			if name, _, _ := strings.Cut(pair, "="); strings.TrimSpace(name) == cookieName {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// complete verifies the access token, and the assertion beside or around it,
+// as far as Pass has not done so for this request.
+func (h *Handler) complete(r *http.Request, found *carried) (credentials, error) {
 	ctx := r.Context()
-	if t.assertion != "" {
-		return h.unwrap(ctx, t.assertion)
+	if found.wrapped != nil {
+		return *found.wrapped, nil
+	}
+	if found.assertion != "" {
+		if len(r.Header["Authorization"]) > 1 {
+			return credentials{}, errTwoAuthorizations
+		}
+		return h.unwrap(ctx, found.assertion)
 	}
 	var c credentials
 	var err error
@@ -104,12 +135,14 @@ func (h *Handler) complete(r *http.Request, t tokens) (credentials, error) {
 	if c.identity, err = h.verifier.Verify(ctx, c.token); err != nil {
 		return c, err
 	}
-	if t.cookie == "" {
+	if found.cookie == "" {
 		return c, nil
 	}
-	shown, err := h.open(ctx, t.cookie)
-	if err != nil {
-		return c, err
+	shown := found.shown
+	if !found.opened {
+		if shown, err = h.open(ctx, found.cookie); err != nil {
+			return c, err
+		}
 	}
 	if shown == nil || shown.Issuer != c.identity.Issuer || shown.Subject != c.identity.Subject {
 		c.staleCookie = true

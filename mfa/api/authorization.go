@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+var errTwoAuthorizations = badRequest("The request has more than one Authorization header: send exactly one.")
+
 // token finds the caller's access token (RFC 6750, 2.1), in the
 // Authorization header or else in the configured cookie.
 func (h *Handler) token(r *http.Request) (token string, byCookie bool, err error) {
@@ -21,18 +23,22 @@ func (h *Handler) token(r *http.Request) (token string, byCookie bool, err error
 		return token, false, nil
 	default:
 		// Which of them counts is what a smuggled header would exploit.
-		return "", false, badRequest("The request has more than one Authorization header: send exactly one.")
+		return "", false, errTwoAuthorizations
 	}
 }
 
 // bearerOf returns the token of an Authorization header of the scheme
 // Bearer.
 func bearerOf(value string) (token string, ok bool) {
-	scheme, token, _ := strings.Cut(strings.TrimSpace(value), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	value = strings.TrimSpace(value)
+	end := strings.IndexAny(value, " \t")
+	if end < 0 {
+		end = len(value)
+	}
+	if !strings.EqualFold(value[:end], "Bearer") {
 		return "", false
 	}
-	return strings.TrimSpace(token), true
+	return strings.TrimSpace(value[end:]), true
 }
 
 // cookieToken takes the token from the cookie. Browsers attach cookies to

@@ -4,9 +4,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/totp"
 )
 
 func TestBearersAreAskedForAsRFC6750Says(t *testing.T) {
@@ -48,7 +45,7 @@ func TestBearersAreAskedForAsRFC6750Says(t *testing.T) {
 
 func TestABearerFromACookieNeedsATrustedOriginToChangeAnything(t *testing.T) {
 	f := newFixture(t)
-	f.service.setup = &mfa.Setup{Offer: totp.Enrolment{}}
+	f.service.setup = appSetup
 	post := func(origins ...string) *httptest.ResponseRecorder {
 		headers := []string{"Cookie", "session=good", "Content-Type", "application/json"}
 		for _, origin := range origins {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
 )
 
@@ -202,7 +203,7 @@ func (g *Gate) excepted(c credentials) bool {
 // forward makes the request that the upstream gets: the login's own token,
 // no assertion, and what the gate has found out.
 func (g *Gate) forward(r *http.Request, c credentials, user User) *http.Request {
-	if _, passed := carriedBy(r); !passed {
+	if carriedBy(r) == nil {
 		r = shallowCopy(r)
 		removeAssertionCookie(r)
 		if c.asBearer {
@@ -237,8 +238,10 @@ func (g *Gate) factorRequired(standing mfa.Standing) error {
 	acr := g.policy.ACR
 	switch {
 	case acr != "":
-	case len(g.policy.Methods) == 1 && g.policy.Methods[0] == "PASSKEY":
+	case slices.Equal(g.policy.Methods, []string{string(factor.TypePasskey)}):
 		acr = mfa.ACRPhR
+	case slices.Contains(g.policy.Methods, string(factor.TypeMagicLink)):
+		acr = mfa.ACRMail
 	default:
 		acr = mfa.ACRMFA
 	}

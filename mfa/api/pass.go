@@ -13,10 +13,24 @@ import (
 // behind it, what it took out of a request.
 type carriedKey struct{}
 
-// carriedBy returns what Pass took out of r.
-func carriedBy(r *http.Request) (tokens, bool) {
-	t, ok := r.Context().Value(carriedKey{}).(tokens)
-	return t, ok
+// carried is what Pass took out of a request, and what it found out about
+// it, so that the gates behind it need not look again.
+type carried struct {
+	tokens
+	by *Handler // whose findings these are
+	// wrapped is what the assertion told that came as the bearer, nil for
+	// none.
+	wrapped *credentials
+	// opened says that the cookie was looked at, and shown what it told.
+	opened bool
+	shown  *mfa.Shown
+}
+
+// carriedBy returns what Pass took out of r, nil when r did not go through
+// Pass.
+func carriedBy(r *http.Request) *carried {
+	c, _ := r.Context().Value(carriedKey{}).(*carried)
+	return c
 }
 
 // Carries reports whether a request presents an assertion, in which case
@@ -39,24 +53,31 @@ func Strip(r *http.Request) { gate.StripIdentity(r) }
 // with a refusal.
 func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *http.Request {
 	t := presented(r)
-	r = r.WithContext(context.WithValue(r.Context(), carriedKey{}, t))
+	found := &carried{tokens: t, by: h}
+	r = r.WithContext(context.WithValue(r.Context(), carriedKey{}, found))
 	r.Header = r.Header.Clone()
 	if t.cookie != "" {
 		removeAssertionCookie(r)
 	}
+	// Where it cannot be said now whether the cookie is good, it is left as
+	// it is: nothing on this route depends on it.
+	if t.cookie != "" {
+		shown, err := h.open(r.Context(), t.cookie)
+		if err == nil {
+			found.opened, found.shown = true, shown
+			if shown == nil {
+				clearCookie(w)
+			}
+		}
+	}
 	if t.assertion != "" {
-		c, err := h.unwrap(r.Context(), t.assertion)
+		c, err := h.complete(r, found)
 		if err != nil {
 			h.refuse(w, r, err)
 			return nil
 		}
+		found.wrapped = &c
 		r.Header["Authorization"] = []string{"Bearer " + c.token}
-		return r
-	}
-	// Where it cannot be said now whether the cookie is good, it is left as
-	// it is: nothing on this route depends on it.
-	if shown, err := h.open(r.Context(), t.cookie); err == nil && shown == nil {
-		clearCookie(w)
 	}
 	return r
 }

@@ -22,6 +22,8 @@ const (
 	bodyTimeout = 10 * time.Second
 )
 
+var errNoBody = badRequest(`The request body is empty: send a JSON object, such as {"mfaType":"GOOGLE_AUTH"}.`)
+
 // readJSON decodes the body of r, which must be one JSON object, into the
 // struct that into points to. It accepts what only one reading is
 // possible of: no duplicate members, no trailing data, no invalid UTF-8,
@@ -40,7 +42,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 		return badRequest("The request body could not be read to its end.")
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return badRequest(`The request body is empty: send a JSON object, such as {"mfaType":"GOOGLE_AUTH"}.`)
+		return errNoBody
 	}
 	if r.Header.Get("Content-Type") == "" {
 		return errUnsupportedMediaType
@@ -63,7 +65,11 @@ func readOptionalJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
-	return readJSON(w, r, into)
+	err := readJSON(w, r, into)
+	if errors.Is(err, errNoBody) {
+		return nil // one without a length, which turned out to be empty
+	}
+	return err
 }
 
 // limitBodyTime limits how long the body may take to arrive, until the

@@ -7,9 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/totp"
 )
 
 func TestABodyThatCouldBeReadTwoWaysIsRefused(t *testing.T) {
@@ -51,7 +48,7 @@ func TestABodyThatCouldBeReadTwoWaysIsRefused(t *testing.T) {
 
 func TestABodyMustBeJSONOfAtMost64KiB(t *testing.T) {
 	f := newFixture(t)
-	f.service.setup = &mfa.Setup{Offer: totp.Enrolment{}}
+	f.service.setup = appSetup
 	const body = `{"mfaType":"GOOGLE_AUTH"}`
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "json", ""} {
 		headers := []string{"Authorization", "Bearer good"}
