@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,18 +57,20 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 		"POST /mfa/restore":     (*App).adminRestore,
 	}
 	var paths []caddy.AdminRoute
-	byPath := make(map[string]bool)
-	for key := range routes {
-		_, path, _ := strings.Cut(key, " ")
-		if byPath[path] {
+	allowed := make(map[string]string)
+	for _, key := range slices.Sorted(maps.Keys(routes)) {
+		method, path, _ := strings.Cut(key, " ")
+		if allowed[path] != "" {
+			allowed[path] += ", " + method
 			continue
 		}
-		byPath[path] = true
+		allowed[path] = method
 		paths = append(paths, caddy.AdminRoute{
 			Pattern: path,
 			Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 				serve, ok := routes[r.Method+" "+path]
 				if !ok {
+					w.Header().Set("Allow", allowed[path])
 					return adminError(http.StatusMethodNotAllowed, errors.New("method not allowed"))
 				}
 				app, err := a.app()
@@ -183,6 +187,9 @@ func (a *App) adminUsers(w http.ResponseWriter, r *http.Request) error {
 		limit = n
 	}
 	accounts, next, err := a.service.Accounts(r.Context(), query.Get("cursor"), limit)
+	if errors.Is(err, store.ErrTooLarge) {
+		return adminError(http.StatusBadRequest, errors.New("cursor is not one that a page before gave"))
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -19,6 +20,14 @@ func (a *App) snapshotter() (store.Snapshotter, error) {
 	return snapshotter, nil
 }
 
+// takeTime lifts the time limit of Caddy's admin endpoint, ten seconds in
+// which a request has to be read. It ends what is still going on then, also
+// where a backup is being written.
+func takeTime(w http.ResponseWriter) {
+	// A writer that has no limit to lift is fine.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
+
 // adminBackup writes a snapshot of the store. A snapshot that breaks off
 // ends the connection, so that nobody takes it for whole.
 func (a *App) adminBackup(w http.ResponseWriter, r *http.Request) error {
@@ -26,6 +35,7 @@ func (a *App) adminBackup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	takeTime(w)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	body := &counted{ResponseWriter: w}
 	if err := snapshotter.Snapshot(r.Context(), body); err != nil {
@@ -50,11 +60,12 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // adminRestore replaces the store by the snapshot in the body. With
 // overwrite=true it does so also when there is something to lose.
-func (a *App) adminRestore(_ http.ResponseWriter, r *http.Request) error {
+func (a *App) adminRestore(w http.ResponseWriter, r *http.Request) error {
 	snapshotter, err := a.snapshotter()
 	if err != nil {
 		return err
 	}
+	takeTime(w)
 	err = a.service.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
 	switch {
 	case errors.Is(err, mfa.ErrInUse):

@@ -112,7 +112,6 @@ type App struct {
 	routes   *api.Routes
 
 	served  bool     // some site has the handler
-	gated   bool     // some site has a gate
 	keep    []string // claims that gates ask for
 	metrics *metrics
 	service *mfa.Service  // nil where Start failed
@@ -248,7 +247,7 @@ func (a *App) Start() (err error) {
 	var background sync.WaitGroup
 	background.Go(func() { a.sweep(ctx, service) })
 	background.Go(func() { a.verifier.Prefetch(ctx) })
-	background.Go(func() { journal.emit(ctx) })
+	journal.emit(ctx)
 	if notifier != nil {
 		background.Go(func() { notifier.run(ctx) })
 	}

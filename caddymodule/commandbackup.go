@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,11 +56,24 @@ func writeBackup(flags caddycmd.Flags) (_ int, err error) {
 	if err != nil {
 		return 1, fmt.Errorf("writing backup: %w", err)
 	}
-	if err := os.Link(file.Name(), path); err != nil {
+	if err := putInPlace(file.Name(), path); err != nil {
 		return 1, fmt.Errorf("naming backup: %w", err)
 	}
 	fmt.Printf("%s: %d bytes\n", path, size)
 	return 0, nil
+}
+
+// putInPlace gives a file its name, unless that is taken. A link, unlike a
+// rename, finds that out by itself, but not every file system has links.
+func putInPlace(file, path string) error {
+	err := os.Link(file, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fs.ErrExist
+	}
+	return os.Rename(file, path)
 }
 
 func readBackup(flags caddycmd.Flags) (int, error) {
@@ -82,7 +96,7 @@ func readBackup(flags caddycmd.Flags) (int, error) {
 		}
 		uri += "?overwrite=true"
 	}
-	progress := newProgress("restoring", info.Size())
+	progress := newProgress("restoring", max(info.Size(), 1))
 	response, err := adminRequest(flags, http.MethodPost, uri, io.TeeReader(file, progress))
 	_ = progress.Finish()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ func listUsers(flags caddycmd.Flags) (int, error) {
 	}
 	table := newTable("SUBJECT", "ISSUER", "METHODS", "BACKUP CODES", "LAST USED", "STATE")
 	for _, a := range accounts {
-		table.row(a.Subject, a.Issuer, orDash(joinTypes(a.Methods)), fmt.Sprint(a.BackupCodes), orDash(a.lastUsed()), orDash(a.state()))
+		table.row(a.Subject, orDash(a.Issuer), orDash(joinTypes(a.Methods)), fmt.Sprint(a.BackupCodes), orDash(a.lastUsed()), orDash(a.state()))
 	}
 	return table.print()
 }
@@ -309,7 +310,7 @@ func reportUsers(flags caddycmd.Flags) (int, error) {
 	fmt.Println()
 	table = newTable("ORGANIZATION", "ISSUER", "USERS", "ENROLLED")
 	for _, o := range report.Organizations {
-		table.row(o.Name, o.Issuer, fmt.Sprint(o.Users), share(o.Enrolled, o.Users))
+		table.row(o.Name, orDash(o.Issuer), fmt.Sprint(o.Users), share(o.Enrolled, o.Users))
 	}
 	return table.print()
 }
@@ -344,12 +345,28 @@ func orDash(s string) string {
 }
 
 func printJSON(v any) (int, error) {
-	encoder := json.NewEncoder(os.Stdout)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
+	encoded, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return 1, err
+	}
+	if _, err := fmt.Println(escapeControls(string(encoded))); err != nil {
 		return 1, err
 	}
 	return 0, nil
+}
+
+// escapeControls escapes the control characters that JSON text may hold as
+// they are and that a terminal obeys nevertheless.
+func escapeControls(encoded string) string {
+	var b strings.Builder
+	for _, r := range encoded {
+		if r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func done(err error, what string) (int, error) {
@@ -389,7 +406,7 @@ func (t table) print() (int, error) {
 // or the table.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) { // also what turns the direction of writing
 			return '?'
 		}
 		return r

@@ -147,8 +147,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		api.BadTarget(w) // see Handler.ServeHTTP
 		return nil
 	}
-	if g.policy.Paths != nil && !g.policy.Paths.Match(r.URL) {
-		return next.ServeHTTP(w, r)
+	if g.policy.Paths != nil {
+		// Some frameworks take the path from these, if they are there.
+		r.Header.Del("X-Original-Url")
+		r.Header.Del("X-Rewrite-Url")
+		if !g.policy.Paths.Match(r.URL) {
+			return g.app.pass(w, r, next)
+		}
 	}
 	handler := g.app.await(r.Context())
 	if handler == nil {

@@ -43,8 +43,8 @@ func parseRequire(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	g.Paths = append(g.Paths, rest...)
 	for _, p := range g.Paths {
-		if p != "*" && !strings.HasPrefix(p, "/") {
-			return nil, h.Errf("mfa_require: %q is neither a path, which begins with a slash, nor a named matcher, which begins with @", p)
+		if !strings.HasPrefix(p, "*") && !strings.HasPrefix(p, "/") {
+			return nil, h.Errf("mfa_require: %q is neither a path, which begins with a slash or *, nor a named matcher, which begins with @", p)
 		}
 	}
 	if slices.Contains(g.Paths, "*") {

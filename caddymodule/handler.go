@@ -58,7 +58,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	route, ok := h.routes.Find(r.URL.Path)
 	if !ok {
-		return h.pass(w, r, next)
+		return h.app.pass(w, r, next)
 	}
 	handler := h.app.await(r.Context())
 	if handler == nil {
@@ -69,13 +69,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// pass hands a request on to the upstream.
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// pass hands a request that is none of ours, and behind no gate, on to the
+// upstream.
+func (a *App) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	api.Strip(r)
 	if !api.Carries(r) {
 		return next.ServeHTTP(w, r)
 	}
-	handler := h.app.await(r.Context())
+	handler := a.await(r.Context())
 	if handler == nil {
 		api.Unavailable(w)
 		return nil

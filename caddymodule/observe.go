@@ -88,9 +88,14 @@ func result(kind mfa.EventKind) string {
 	return "success"
 }
 
-// emit hands events to their subscribers until ctx ends. Emit waits for
-// them, so it stays out of the way of requests.
+// emit begins to hand events to their subscribers, until ctx ends. Emit
+// waits for them, so it stays out of the way of requests, and of reloads:
+// nobody waits for a subscriber that hangs.
 func (j *journal) emit(ctx context.Context) {
+	go j.deliver(ctx)
+}
+
+func (j *journal) deliver(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
