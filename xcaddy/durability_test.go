@@ -122,7 +122,7 @@ func TestAStartOverDamagedOrMistakenFilesIsRefusedAndOverwritesNothing(t *testin
 		"another key file":   {"mfa.key", foreign, []string{"key_file", "another key file", "mfa.key"}},
 		"truncated key file": {"mfa.key", key[:len(key)/2], []string{"key_file", "damaged", "mfa.key"}},
 		"empty key file":     {"mfa.key", []byte{}, []string{"key_file", "damaged", "mfa.key"}},
-		"truncated database": {"mfa.db", db[:len(db)/2], []string{"opening store", "mfa.db", "backup"}},
+		"truncated database": {"mfa.db", db[:16384], []string{"opening store", "mfa.db", "backup"}},
 		"empty database":     {"mfa.db", []byte{}, []string{"opening store", "mfa.db", "backup"}},
 		"overwritten header": {"mfa.db", append(bytes.Repeat([]byte{0xa5}, 8192), db[8192:]...), []string{"opening store", "mfa.db", "backup"}},
 		"another kind of file": {"mfa.db", []byte(strings.Repeat("SQLite format 3\x00", 1024)), []string{

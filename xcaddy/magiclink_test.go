@@ -24,18 +24,18 @@ func activate(e *edgetest.Edge, link string) edgetest.Answer {
 
 // startWithMailServer starts an edge whose mail goes through a server that
 // it trusts by the system's means.
-func startWithMailServer(t *testing.T) (*edgetest.Edge, *mailServer) {
+func startWithMailServer(t *testing.T, caddyfile string) (*edgetest.Edge, *mailServer) {
 	t.Helper()
 	server := startMailServer(t)
 	e := edgetest.New(t)
 	e.Env = append(e.Env, "SSL_CERT_FILE="+server.CertFile, "SMTP="+server.Address)
-	e.Start(strings.Replace(edgetest.Caddyfile, "directory ./outbox", "smtp {$SMTP}", 1))
+	e.Start(strings.Replace(caddyfile, "directory ./outbox", "smtp {$SMTP}", 1))
 	return e, server
 }
 
 func TestALinkMailedOverSTARTTLSIsConfirmedInABrowser(t *testing.T) {
 	b := startBrowser(t)
-	e, server := startWithMailServer(t)
+	e, server := startWithMailServer(t, edgetest.Caddyfile)
 	token := e.Token("alice", nil)
 	data := setupLink(e, token, "Alice@Example.org").Data(t)
 	if data["email"] != "Alice@example.org" || data["verificationRequired"] != true || len(data["backupCodes"].([]any)) != 10 {
@@ -118,7 +118,7 @@ func TestVerifySetupTakesTheTokenOfAMailedLinkFromItsOwnerAlone(t *testing.T) {
 }
 
 func TestWhileTheMailServerIsDownASetupFailsAndChangesNothing(t *testing.T) {
-	e, server := startWithMailServer(t)
+	e, server := startWithMailServer(t, edgetest.Caddyfile)
 	alice, bob := e.Token("alice", nil), e.Token("bob", nil)
 	setupLink(e, alice, "alice@example.org").Data(t)
 	_, secret := link(t, server.Mails()[0])

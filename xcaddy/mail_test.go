@@ -98,3 +98,15 @@ func onlyToken(t *testing.T, e *edgetest.Edge) string {
 	_, token := link(t, mails[0])
 	return token
 }
+
+// lastToken returns the token of the last link that was mailed.
+func lastToken(t *testing.T, mails []*netmail.Message) string {
+	t.Helper()
+	for _, mail := range slices.Backward(mails) {
+		if found := linkPattern.FindStringSubmatch(plainText(t, mail)); found != nil {
+			return found[2]
+		}
+	}
+	t.Fatalf("none of %d mails has a link", len(mails))
+	return ""
+}

@@ -39,12 +39,21 @@ async function verify(token, credential) {
 async function complete(token, credential, challenge) {
 	return JSON.stringify(await post("/mfa/passkey/complete-registration", token, {credential, challenge}));
 }
+async function login(token) {
+	const options = await post("/mfa/passkey/auth-options", token, {});
+	if (!options.success) throw new Error(JSON.stringify(options));
+	const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.data);
+	return (await navigator.credentials.get({publicKey})).toJSON();
+}
+async function show(token, credential) {
+	return JSON.stringify(await post("/mfa/verify-login", token, {mfaType: "PASSKEY", credential}));
+}
 </script>
 `
 
 // startPasskeyPage starts an edge and opens the application's page behind
 // it in a browser.
-func startPasskeyPage(t *testing.T) (*edgetest.Edge, *browser) {
+func startPasskeyPage(t *testing.T, caddyfile string) (*edgetest.Edge, *browser) {
 	t.Helper()
 	b := startBrowser(t)
 	e := edgetest.New(t)
@@ -52,7 +61,7 @@ func startPasskeyPage(t *testing.T) (*edgetest.Edge, *browser) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, enrolmentPage)
 	}))
-	e.Start(edgetest.Caddyfile)
+	e.Start(caddyfile)
 	b.addAuthenticator()
 	b.open(e.URL + "/")
 	return e, b
@@ -80,7 +89,7 @@ func (b *browser) ask(format string, values ...any) edgetest.Answer {
 }
 
 func TestABrowserMakesAPasskeyAndVerifySetupConfirmsIt(t *testing.T) {
-	e, b := startPasskeyPage(t)
+	e, b := startPasskeyPage(t, edgetest.Caddyfile)
 	token := e.Token("alice", map[string]any{"email": "alice@example.org"})
 	data := b.ask(`(async () => JSON.stringify(window.data = await begin(%s, {name: "My laptop", type: "desktop"})))()`, token).JSON
 	if data["rpID"] != "localhost" || data["rpName"] != "Acme" || data["origin"] != e.URL || data["userName"] != "alice@example.org" {
@@ -96,7 +105,7 @@ func TestABrowserMakesAPasskeyAndVerifySetupConfirmsIt(t *testing.T) {
 }
 
 func TestABrowserMakesAPasskeyAndCompleteRegistrationConfirmsIt(t *testing.T) {
-	e, b := startPasskeyPage(t)
+	e, b := startPasskeyPage(t, edgetest.Caddyfile)
 	token := e.Token("alice", nil)
 	b.ask(`(async () => {
 		const data = await begin(%s, {userAgent: navigator.userAgent, deviceType: "desktop", os: "Linux", browser: "Chromium"});
@@ -106,7 +115,7 @@ func TestABrowserMakesAPasskeyAndCompleteRegistrationConfirmsIt(t *testing.T) {
 }
 
 func TestAPasskeyOfAMistakenChallengeIsRefused(t *testing.T) {
-	e, b := startPasskeyPage(t)
+	e, b := startPasskeyPage(t, edgetest.Caddyfile)
 	token := e.Token("alice", nil)
 	b.ask(`(async () => {
 		const data = await begin(%s, {});
@@ -124,7 +133,7 @@ func TestAPasskeyOfAMistakenChallengeIsRefused(t *testing.T) {
 }
 
 func TestAPasskeyOfAnotherPersonIsRefused(t *testing.T) {
-	e, b := startPasskeyPage(t)
+	e, b := startPasskeyPage(t, edgetest.Caddyfile)
 	alice, bob := e.Token("alice", nil), e.Token("bob", nil)
 	stolen := b.ask(`(async () => {
 		window.credential = await create(await begin(%s, {}));

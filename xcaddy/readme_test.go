@@ -2,32 +2,39 @@ package main_test
 
 import (
 	"encoding/json"
+	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/internal/edgetest"
 	"github.com/caddymfa/caddy-mfa/internal/testtool"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
-// readme is the README's fenced blocks, which a test takes out one by one.
-type readme struct {
+// document is the fenced blocks of one of the product's documents, which a
+// test takes out one by one.
+type document struct {
 	t      *testing.T
+	name   string
 	blocks []block
 }
 
 type block struct{ language, text string }
 
-func readReadme(t *testing.T) *readme {
+func readDocument(t *testing.T, name string) *document {
 	t.Helper()
-	content, err := os.ReadFile("../README.md")
+	content, err := os.ReadFile(filepath.Join("..", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &readme{t: t}
+	r := &document{t: t, name: name}
 	for _, match := range regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$").FindAllStringSubmatch(string(content), -1) {
 		r.blocks = append(r.blocks, block{match[1], match[2]})
 	}
@@ -36,7 +43,7 @@ func readReadme(t *testing.T) *readme {
 
 // take removes the one block of language that begins with start, and
 // returns its text.
-func (r *readme) take(language, start string) string {
+func (r *document) take(language, start string) string {
 	r.t.Helper()
 	for i, b := range r.blocks {
 		if b.language == language && strings.HasPrefix(b.text, start) {
@@ -44,27 +51,28 @@ func (r *readme) take(language, start string) string {
 			return b.text
 		}
 	}
-	r.t.Fatalf("the README has no %s block that begins with %q", language, start)
+	r.t.Fatalf("%s has no %s block that begins with %q", r.name, language, start)
 	return ""
+}
+
+// wantAllTaken checks that no block is left, which nothing would test.
+func (r *document) wantAllTaken() {
+	r.t.Helper()
+	for _, b := range r.blocks {
+		r.t.Errorf("nothing tests this %s block of %s:\n%s", b.language, r.name, b.text)
+	}
 }
 
 func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 	shell := testtool.Need(t, "bash")
 	testtool.Need(t, "curl")
-	r := readReadme(t)
+	r := readDocument(t, "README.md")
 	e := edgetest.New(t)
 	ports := strings.NewReplacer("localhost:2019", "{$ADMIN}", "8080", e.Port, "8081", edgetest.FreePort(t))
 	run := func(script string) string {
 		t.Helper()
 		script = strings.ReplaceAll(script, "go run ./xcaddy", edgetest.Binary(t))
-		cmd := exec.CommandContext(t.Context(), shell, "-euo", "pipefail", "-c", ports.Replace(script))
-		cmd.Dir = e.Dir
-		cmd.Env = append(os.Environ(), "ADMIN=localhost:1") // the token command only reads the file
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s\n%v: %s", script, err, out)
-		}
-		return string(out)
+		return runScript(t, e, shell, ports.Replace(script))
 	}
 
 	demo, err := os.ReadFile("../Caddyfile")
@@ -75,42 +83,46 @@ func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 	e.Start(ports.Replace(string(demo)))
 
 	begin := r.take("sh", "TOKEN=$(go run ./xcaddy mfa token")
-	var shown, got struct {
-		Success bool           `json:"success"`
-		Data    map[string]any `json:"data"`
-	}
-	if err := json.Unmarshal([]byte(run(begin)), &got); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(r.take("json", "{\n")), &shown); err != nil {
-		t.Fatalf("the answer shown: %v", err)
-	}
-	for name := range shown.Data {
-		if got.Data[name] == nil {
-			t.Errorf("the answer shown has a member %q that the real one lacks", name)
-		}
-	}
-	if len(shown.Data) != len(got.Data) || !got.Success {
-		t.Errorf("the real answer has other members: %v", got)
-	}
+	setup := wantShown(t, r.take("json", "{\n  \"success\": true,\n  \"data\""), run(begin))
+	secret := setup["data"].(map[string]any)["secret"].(string)
 
 	confirm := r.take("sh", "curl -X POST http://localhost:8080/mfa/verify-setup")
 	token := strings.SplitN(begin, "\n", 2)[0] + "\n"
-	answers := run(token + strings.Replace(confirm, "123456", edgetest.Code(t, got.Data["secret"].(string)), 1))
-	for _, want := range []string{`{"success":true,"message":"MFA setup verified and enabled"}`, `"enabledMethods":["GOOGLE_AUTH"]`} {
-		if !strings.Contains(answers, want) {
-			t.Errorf("confirming answers %s, want %s", answers, want)
-		}
+	answers := strings.SplitAfter(run(token+strings.Replace(confirm, "123456", edgetest.Code(t, secret), 1)), "}")
+	pair := wantShown(t, r.take("json", "{\n  \"success\": true,\n  \"message\""), answers[0])
+	if pair["message"] != "MFA setup verified and enabled" {
+		t.Errorf("confirming answers %s", answers[0])
+	}
+	wantMethods(t, e, e.Token("alice", nil), "GOOGLE_AUTH")
+
+	// The demo with its gate.
+	gated := string(demo)
+	site := r.take("caddyfile", "http://localhost:8080 {\n")
+	at := strings.Index(gated, "http://localhost:8080 {\n")
+	end := at + strings.Index(gated[at:], "\n}\n") + len("\n}\n")
+	if err := e.Reload(ports.Replace(gated[:at] + site + gated[end:])); err != nil {
+		t.Fatal(err)
+	}
+	r.take("sh", "go run ./xcaddy reload\n")
+	visit := r.take("sh", "FULL=")
+	_, curls, _ := strings.Cut(visit, "\n")
+	visited := run(token + "FULL=" + pair["fullAccessToken"].(string) + "\n" + curls)
+	closed, open, _ := strings.Cut(visited, "\n")
+	if !strings.Contains(closed, `"code":"insufficient_user_authentication"`) || open != "Hello from the backend: GET /admin/reports\n" {
+		t.Errorf("the gated route answers %q, then %q", closed, open)
 	}
 
 	// Backed up, lost and restored.
+	paths := strings.NewReplacer("/path/to/backup/", "./backup/", "/path/to/keys/", "./keys/")
+	run("mkdir backup keys\n" + paths.Replace(r.take("sh", "caddy mfa backup")))
 	e.Stop()
-	run("mkdir ./backup && " + strings.Replace(r.take("sh", "cp data/mfa.db"), "/path/to/backup/", "./backup", 1))
 	if err := os.RemoveAll(filepath.Join(e.Dir, "data")); err != nil {
 		t.Fatal(err)
 	}
-	run("mkdir data && cp backup/* data/")
+	run("mkdir data && cp keys/mfa.key data/")
 	e.Start("")
+	wantMethods(t, e, e.Token("alice", nil))
+	run(paths.Replace(r.take("sh", "caddy mfa restore")))
 	wantMethods(t, e, e.Token("alice", nil), "GOOGLE_AUTH")
 
 	// Caddyfiles are checked as an operator would.
@@ -126,8 +138,159 @@ func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 	r.take("sh", "MFA_TEST_REQUIRE_ALL=1 go test ")
 	r.take("sh", "xcaddy build --with github.com/caddymfa/caddy-mfa/caddymodule\n")
 	r.take("sh", "xcaddy build --with github.com/caddymfa/caddy-mfa/caddymodule --replace")
-	for _, b := range r.blocks {
-		t.Errorf("nothing tests this %s block of the README:\n%s", b.language, b.text)
+	r.wantAllTaken()
+}
+
+// runScript runs what a document tells to type in the edge's folder, and
+// returns what it prints.
+func runScript(t *testing.T, e *edgetest.Edge, shell, script string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), shell, "-euo", "pipefail", "-c",
+		"caddy() { '"+edgetest.Binary(t)+"' \"$@\"; }\n"+script)
+	cmd.Dir = e.Dir
+	cmd.Env = append(os.Environ(), "ADMIN="+e.Admin(), "CADDY_ADMIN="+e.Admin())
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s\n%v: %s%s", script, err, out, stderr.String())
+	}
+	return string(out)
+}
+
+// wantShown checks that an answer has the members that a document shows it
+// to have, no others, and returns it.
+func wantShown(t *testing.T, shown, answer string) map[string]any {
+	t.Helper()
+	var want, got map[string]any
+	if err := json.Unmarshal([]byte(shown), &want); err != nil {
+		t.Fatalf("the answer shown: %v\n%s", err, shown)
+	}
+	if err := json.Unmarshal([]byte(answer), &got); err != nil {
+		t.Fatalf("the real answer: %v\n%s", err, answer)
+	}
+	names := func(answer map[string]any) []string {
+		all := slices.Collect(maps.Keys(answer))
+		if data, ok := answer["data"].(map[string]any); ok {
+			all = slices.AppendSeq(all, maps.Keys(data))
+		}
+		slices.Sort(all)
+		return all
+	}
+	if want, got := names(want), names(got); !slices.Equal(want, got) {
+		t.Errorf("the answer shown has the members %q, the real one %q", want, got)
+	}
+	return got
+}
+
+func TestEveryCommandOfTheREADMEsOperationsPageWorks(t *testing.T) {
+	shell := testtool.Need(t, "bash")
+	testtool.Need(t, "curl")
+	doc := readDocument(t, "docs/operations.md")
+	e := edgetest.New(t)
+	audit := doc.take("caddyfile", "{\n\tlog default")
+	e.Start(strings.Replace(edgetest.Caddyfile, "{\n", strings.TrimSuffix(audit, "}\n"), 1))
+	alice := enrolled(t, e, "alice", nil)
+	replacer := strings.NewReplacer("localhost:2019", e.Admin(), "/path/to/backup/", "./backup/", "/path/to/keys/", "./keys/")
+	run := func(start string) string {
+		t.Helper()
+		return runScript(t, e, shell, replacer.Replace(doc.take("sh", start)))
+	}
+	runScript(t, e, shell, "mkdir backup keys")
+
+	if seen := run("caddy mfa users list"); strings.Count(seen, "alice") < 2 || !strings.Contains(seen, `"enrolled": 1`) {
+		t.Errorf("the commands that look print %s", seen)
+	}
+	run("caddy mfa backup")
+	run("caddy mfa users unlock")
+	if metrics := run("curl"); !strings.Contains(metrics, `caddy_mfa_setups_total{method="GOOGLE_AUTH",result="enrolled"} 1`) {
+		t.Errorf("the metrics are %s", metrics)
+	}
+	run("caddy mfa keys rotate\n")
+	run("caddy mfa keys rotate --revoke")
+	run("caddy mfa users reset")
+	wantMethods(t, e, alice.token)
+	run("caddy mfa users delete")
+	run("caddy mfa restore")
+	wantMethods(t, e, alice.token, "GOOGLE_AUTH")
+
+	logged, err := os.ReadFile(filepath.Join(e.Dir, "audit.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range []string{"enrolled", "unlocked", "reset", "deleted", "signing_keys_changed"} {
+		if !strings.Contains(string(logged), `"event":"`+event+`"`) {
+			t.Errorf("the audit log lacks %q:\n%s", event, logged)
+		}
+	}
+	doc.wantAllTaken()
+}
+
+func TestEveryGateOfTheREADMEsGatePageIsAccepted(t *testing.T) {
+	doc := readDocument(t, "docs/gate.md")
+	e := edgetest.New(t)
+	for len(doc.blocks) > 0 {
+		site := doc.take("caddyfile", "mfa\nmfa_require")
+		e.Write("shown", strings.Replace(edgetest.Caddyfile, "\tmfa\n\treverse_proxy {$UPSTREAM}\n", site, 1))
+		if _, stderr, err := e.Command("validate", "--config", "shown", "--adapter", "caddyfile"); err != nil {
+			t.Errorf("%s\n%v\n%s", site, err, stderr)
+		}
+	}
+}
+
+// TestABackendVerifiesAssertionsAsTheREADMEsPageSays runs the program of
+// docs/backend.md.
+func TestABackendVerifiesAssertionsAsTheREADMEsPageSays(t *testing.T) {
+	doc := readDocument(t, "docs/backend.md")
+	program := doc.take("go", "package main\n")
+	doc.wantAllTaken()
+
+	e := edgetest.New(t)
+	e.Start(edgetest.Caddyfile)
+	alice, bob := enrolled(t, e, "alice", nil), enrolled(t, e, "bob", nil)
+
+	e.Write("backend/main.go", strings.Replace(program, "https://login.example.com", bearer.DevIssuerName, 1))
+	built := filepath.Join(e.Dir, "backend", "backend")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", built, filepath.Join(e.Dir, "backend", "main.go"))
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	address := "127.0.0.1:" + edgetest.FreePort(t)
+	backend := exec.CommandContext(t.Context(), built)
+	backend.Env = append(os.Environ(), "EDGE="+e.URL, "AUDIENCE="+e.URL, "LISTEN="+address)
+	backend.Stderr = t.Output()
+	if err := backend.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = backend.Process.Kill()
+		_ = backend.Wait()
+	})
+
+	ask := func(assertion string) (status int) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Assertion", assertion)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	edgetest.Eventually(t, 10*time.Second, "the backend listens", func() bool { return ask("") == http.StatusUnauthorized })
+	for assertion, want := range map[string]int{
+		alice.pair.access: http.StatusOK,
+		bob.pair.access:   http.StatusUnauthorized,
+		alice.token:       http.StatusUnauthorized,
+		alice.pair.access[:len(alice.pair.access)-9] + "AAAAAAAAA": http.StatusUnauthorized,
+	} {
+		if got := ask(assertion); got != want {
+			t.Errorf("%s: %d, want %d", assertion, got, want)
+		}
 	}
 }
 
@@ -139,7 +302,7 @@ func TestXcaddyBuildsTheCheckout(t *testing.T) {
 		t.Skip("builds Caddy anew, which takes minutes")
 	}
 	xcaddy, shell := testtool.Need(t, "xcaddy"), testtool.Need(t, "bash")
-	r := readReadme(t)
+	r := readDocument(t, "README.md")
 	command := strings.TrimSpace(r.take("sh", "xcaddy build --with github.com/caddymfa/caddy-mfa/caddymodule --replace"))
 	command = strings.Replace(command, "xcaddy build", xcaddy+" build "+caddyVersion(t), 1)
 	output := filepath.Join(t.TempDir(), "caddy")

@@ -40,6 +40,7 @@ func TestAReloadTakesEffectAndKeepsPeopleAndPendingSetups(t *testing.T) {
 	if err := e.Reload(strings.Replace(caddyfile("backup_codes 3", "prefix /auth/mfa"), "issuer Acme", "issuer Apex", 1)); err != nil {
 		t.Fatal(err)
 	}
+	e.Prefix = "/auth/mfa"
 	if answer := e.Do("GET", "/mfa/status", alice, nil); answer.Body != "upstream: GET /mfa/status" {
 		t.Errorf("the old prefix answers %d %s", answer.Status, answer.Body)
 	}

@@ -20,7 +20,7 @@ func TestNeitherTheDatabaseNorTheLogsTellASecret(t *testing.T) {
 	keep := func(name string, value any) { secrets[name] = fmt.Sprint(value) }
 
 	alice := e.Token("alice-the-subject", map[string]any{"email": "alice-the-claim@example.org"})
-	keep("subject", "alice-the-subject")
+	keep("subject", "alice-the-subject") // the log of the server names it, for audits
 	keep("claimed address", "alice-the-claim@example.org")
 	keep("bearer", alice)
 	// A setup that is replaced, with wrong codes; one that is confirmed.
@@ -48,7 +48,7 @@ func TestNeitherTheDatabaseNorTheLogsTellASecret(t *testing.T) {
 	bob := e.Token("bob-the-subject", nil)
 	setupLink(e, bob, "bob-the-address@example.org").Data(t)
 	keep("mail address", "bob-the-address@example.org")
-	link := onlyToken(t, e)
+	link := lastToken(t, outbox(t, e)) // the other mail tells alice of her factor
 	keep("link", link)
 	keep("link's secret", link[strings.LastIndexByte(link, '.')+1:])
 	activate(e, link+"x").WantError(t, 400, "", "")
@@ -93,7 +93,7 @@ func TestNeitherTheDatabaseNorTheLogsTellASecret(t *testing.T) {
 	}
 	for where, text := range texts {
 		for name, secret := range secrets {
-			if strings.Contains(text, secret) {
+			if strings.Contains(text, secret) && (where != "the log" || name != "subject") {
 				t.Errorf("%s tells the %s", where, name)
 			}
 		}
