@@ -31,7 +31,7 @@ func KnownACR(acr string) bool { return acrLevels[acr] > 0 }
 // ACRSatisfies reports whether the level got is at least want. A level that is
 // not known satisfies nothing.
 func ACRSatisfies(got, want string) bool {
-	return acrLevels[got] > 0 && acrLevels[got] >= acrLevels[want]
+	return acrLevels[want] > 0 && acrLevels[got] >= acrLevels[want]
 }
 
 // session is a second factor that was shown. It ends when it runs out,

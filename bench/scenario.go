@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// scenario is a way to use a site, measured against plain Caddy.
+type scenario struct {
+	name string
+	what string
+	site site
+	path string  // "" for guardedPath
+	goal float64 // the most that the ratio of CPU should be, 0 for none
+
+	// headers makes what the n requests of the next block carry.
+	headers func(ctx context.Context, r *runner, n int) (func(i int) header, error)
+}
+
+// scenarios are all that is measured.
+var scenarios = []scenario{
+	{
+		name: "control", what: "reverse_proxy in a second process: the noise of this run",
+		site: sitePlain, headers: ordinary,
+	},
+	{
+		name: "ungated", what: "mfa, reverse_proxy; ordinary access token",
+		site: siteUngated, goal: 1.02, headers: ordinary,
+	},
+	{
+		name: "beside the gate", what: "mfa, mfa_require; a path it does not guard, ordinary access token",
+		site: siteGated, path: "/public/reports/2026", goal: 1.02, headers: ordinary,
+	},
+	{
+		name: "gate", what: "mfa, mfa_require; one assertion as the bearer",
+		site: siteGated, goal: 1.10, headers: assertionAsBearer,
+	},
+	{
+		name: "gate, cookie", what: "mfa, mfa_require; one access token and the cookie",
+		site: siteGated, goal: 1.10, headers: assertionAsCookie,
+	},
+	{
+		name: "distinct tokens", what: "gate; each access token is new, with the cookie",
+		site: siteGated, goal: 2.2, headers: distinctTokens,
+	},
+	{
+		name: "distinct assertions", what: "gate; each assertion is new, around one access token",
+		site: siteGated, goal: 2.2, headers: distinctAssertions,
+	},
+}
+
+// runner is a scenario with the Caddy that serves it.
+type runner struct {
+	scenario
+	caddy  *caddy
+	login  *login
+	person *person
+	costs  []cost
+	ratios []float64
+}
+
+func startRunner(ctx context.Context, s scenario, binary, folder, upstream string, connections int) (*runner, error) {
+	l, err := newLogin()
+	if err != nil {
+		return nil, err
+	}
+	c, err := startCaddy(ctx, binary, filepath.Join(folder, s.name), s.site, l, upstream, connections)
+	if err != nil {
+		return nil, err
+	}
+	p, err := enroll(ctx, c, s.site, l)
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return &runner{scenario: s, caddy: c, login: l, person: p}, nil
+}
+
+// block measures one block of n requests.
+func (r *runner) block(ctx context.Context, n, connections int) (cost, error) {
+	headers, err := r.headers(ctx, r, n)
+	if err != nil {
+		return cost{}, fmt.Errorf("%s: %w", r.name, err)
+	}
+	took, err := r.caddy.block(ctx, cmp.Or(r.path, guardedPath), n, connections, headers)
+	if err != nil {
+		return cost{}, fmt.Errorf("%s: %w", r.name, err)
+	}
+	return took, nil
+}
+
+func always(h header) func(int) header { return func(int) header { return h } }
+
+func ordinary(_ context.Context, r *runner, _ int) (func(int) header, error) {
+	return always(header{bearer: r.person.bearer}), nil
+}
+
+func assertionAsBearer(_ context.Context, r *runner, _ int) (func(int) header, error) {
+	return always(header{bearer: r.person.pair.Assertion}), nil
+}
+
+func assertionAsCookie(_ context.Context, r *runner, _ int) (func(int) header, error) {
+	return always(header{bearer: r.person.bearer, cookie: r.person.cookie}), nil
+}
+
+func distinctTokens(_ context.Context, r *runner, n int) (func(int) header, error) {
+	all := make([]header, n)
+	for i := range all {
+		token, err := r.login.token()
+		if err != nil {
+			return nil, err
+		}
+		all[i] = header{bearer: token, cookie: r.person.cookie}
+	}
+	return func(i int) header { return all[i] }, nil
+}
+
+func distinctAssertions(ctx context.Context, r *runner, n int) (func(int) header, error) {
+	all := make([]header, n)
+	for i := range all {
+		token, err := r.person.another(ctx, r.caddy, r.person.bearer)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = header{bearer: token}
+	}
+	return func(i int) header { return all[i] }, nil
+}
