@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/tokencache"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
@@ -87,6 +88,8 @@ type Service struct {
 	journal              Journal
 	notifier             Notifier
 	now                  func() time.Time
+	// sessions are the ends of the sessions in a record, by their IDs.
+	sessions *tokencache.Cache[map[string]time.Time]
 }
 
 // New makes a Service. It opens nothing that would have to be closed.
@@ -143,6 +146,7 @@ func New(config Config) (*Service, error) {
 		journal:              config.Journal,
 		notifier:             config.Notifier,
 		now:                  config.Now,
+		sessions:             tokencache.New[map[string]time.Time](sessionCacheBytes, config.Now),
 	}
 	s.signing.documents, s.signing.now = documents, config.Now
 	s.signing.issuer, s.signing.lifetime = config.AssertionIssuer, tokenLifetime

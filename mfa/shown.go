@@ -84,11 +84,27 @@ func (s *Service) Live(ctx context.Context, shown *Shown) (bool, error) {
 	if v := shown.verdict.Load(); v != nil && v.record == seen {
 		return v.live, nil
 	}
-	u := &user{}
-	if err := s.documents.decode(shown.key, sealed, u); err != nil {
-		return false, fmt.Errorf("reading session: %w", err)
+	ends, ok := s.sessions.Get(string(seen[:]))
+	if !ok {
+		u := &user{}
+		if err := s.documents.decode(shown.key, sealed, u); err != nil {
+			return false, fmt.Errorf("reading session: %w", err)
+		}
+		ends = make(map[string]time.Time, len(u.Sessions))
+		for _, session := range u.Sessions {
+			ends[session.ID] = session.ExpiresAt
+		}
+		const each = 128
+		s.sessions.Put(string(seen[:]), ends, each*(1+len(ends)), now.Add(sessionCacheTime))
 	}
-	live := u.session(shown.Session, now) != nil
+	live := now.Before(ends[shown.Session])
 	shown.verdict.Store(&verdict{record: seen, live: live})
 	return live, nil
 }
+
+// Bounds of the cache of the sessions in records, by a hash of the record:
+// what changes is another record.
+const (
+	sessionCacheBytes = 8 << 20
+	sessionCacheTime  = 10 * time.Minute
+)
