@@ -170,6 +170,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	g.setPlaceholders(r, outcome.User)
 	switch {
 	case outcome.Request != nil:
+		caddyhttp.SetVar(r.Context(), seenVar, true)
 		return next.ServeHTTP(w, outcome.Request)
 	case outcome.Refusal == nil:
 		return nil // answered

@@ -69,9 +69,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
+// seenVar is the variable of a request that one of the handlers here has made
+// fit for the upstream: what it has put into the request is not to be taken
+// out by the next.
+const seenVar = "mfa.seen"
+
 // pass hands a request that is none of ours, and behind no gate, on to the
 // upstream.
 func (a *App) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if seen, _ := caddyhttp.GetVar(r.Context(), seenVar).(bool); seen {
+		return next.ServeHTTP(w, r)
+	}
+	caddyhttp.SetVar(r.Context(), seenVar, true)
 	api.Strip(r)
 	if !api.Carries(r) {
 		return next.ServeHTTP(w, r)
