@@ -42,7 +42,7 @@ func (s *Service) Disable(ctx context.Context, caller Caller, t factor.Type) err
 // changeUnlessEnforced is change for what may leave the caller without a
 // factor, which their organizations may not allow.
 func (s *Service) changeUnlessEnforced(ctx context.Context, caller Caller, decide decision) error {
-	standing, err := s.Standing(ctx, caller)
+	_, standing, err := s.standing(ctx, caller)
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,11 @@ func (u *user) seen(caller Caller) {
 	}
 }
 
-// knows reports whether u was seen in all organizations that today's token
-// claims.
-func (u *user) knows(caller Caller) bool {
+// knows reports whether a person of those organizations was seen in all that
+// today's token claims.
+func knows(organizations []string, caller Caller) bool {
 	for _, name := range caller.Organizations {
-		if !slices.Contains(u.Organizations, name) && len(u.Organizations) < maxOrganizations {
+		if !slices.Contains(organizations, name) && len(organizations) < maxOrganizations {
 			return false
 		}
 	}
@@ -59,24 +59,27 @@ type Standing struct {
 	MustEnroll bool
 }
 
-// Standing tells what the caller must be held to, and keeps the
-// organizations that their token claims.
-func (s *Service) Standing(ctx context.Context, caller Caller) (Standing, error) {
+// standing is Standing as of this moment, whoever wrote last, with the record
+// that it rests on.
+func (s *Service) standing(ctx context.Context, caller Caller) (*user, Standing, error) {
 	u, err := s.read(ctx, caller)
 	if err != nil {
-		return Standing{}, err
+		return nil, Standing{}, err
 	}
-	if !u.knows(caller) {
+	if !knows(u.Organizations, caller) {
 		if u, err = s.see(ctx, caller); err != nil {
-			return Standing{}, fmt.Errorf("keeping organizations: %w", err)
+			return nil, Standing{}, fmt.Errorf("keeping organizations: %w", err)
 		}
 	}
-	// Those that today's token claims count also where no more are kept.
-	enforced, err := s.enforcedIn(ctx, caller.Issuer, slices.Concat(u.Organizations, caller.Organizations))
+	enforced, err := enforcedIn(u.Organizations, caller, func(key string) (bool, error) {
+		var o organization
+		err := s.documents.read(ctx, key, &o)
+		return o.Enforced, err
+	})
 	if err != nil {
-		return Standing{}, err
+		return nil, Standing{}, err
 	}
-	return Standing{Enrolled: u.enrolled(), Enforced: enforced, MustEnroll: u.MustEnroll}, nil
+	return u, Standing{Enrolled: u.enrolled(), Enforced: enforced, MustEnroll: u.MustEnroll}, nil
 }
 
 // see writes down the organizations that the caller's token claims.
@@ -96,20 +99,24 @@ func (s *Service) see(ctx context.Context, caller Caller) (*user, error) {
 	return u, err
 }
 
-// enforcedIn reports whether any of the organizations demands a factor.
-func (s *Service) enforcedIn(ctx context.Context, issuer string, names []string) (bool, error) {
-	checked := make(map[string]bool, len(names))
-	for _, name := range names {
-		if checked[name] {
-			continue
-		}
-		checked[name] = true
-		var o organization
-		if err := s.documents.read(ctx, organizationKey(issuer, name), &o); err != nil {
-			return false, fmt.Errorf("reading organization: %w", err)
-		}
-		if o.Enforced {
-			return true, nil
+// enforcedIn reports whether any organization demands a factor of a person
+// who was seen in those. The ones that today's token claims count also where
+// no more are kept.
+func enforcedIn(organizations []string, caller Caller, enforced func(key string) (bool, error)) (bool, error) {
+	checked := make(map[string]bool, len(organizations)+len(caller.Organizations))
+	for _, names := range [][]string{organizations, caller.Organizations} {
+		for _, name := range names {
+			if checked[name] {
+				continue
+			}
+			checked[name] = true
+			demands, err := enforced(organizationKey(caller.Issuer, name))
+			if err != nil {
+				return false, fmt.Errorf("reading organization: %w", err)
+			}
+			if demands {
+				return true, nil
+			}
 		}
 	}
 	return false, nil

@@ -8,14 +8,15 @@
 package mfa
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
-	"github.com/caddymfa/caddy-mfa/mfa/internal/tokencache"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/nearcache"
 )
 
 // PendingLifetime is how long a setup waits for its confirmation, unless
@@ -33,6 +34,13 @@ const (
 type Config struct {
 	// Store keeps the records. Required.
 	Store store.Store
+	// Fresh is within what time Live and Standing see what other nodes have
+	// written to a store.Shared; 0 means DefaultFresh. What this process has
+	// written they see at once.
+	Fresh time.Duration
+	// Stale is for how long Live goes on telling what was true last while the
+	// store is unavailable; 0 means DefaultStale, less than Fresh means Fresh.
+	Stale time.Duration
 	// Keys seal the records; see LoadKeys. Required.
 	Keys *seal.Keys
 	// Kinds are the kinds of factor on offer, at most one of each type. At
@@ -69,6 +77,12 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Defaults of Config.Fresh and Config.Stale.
+const (
+	DefaultFresh = nearcache.DefaultBound
+	DefaultStale = time.Minute
+)
+
 // DefaultAdminRoles are the roles of Config.AdminRoles where none are given.
 var DefaultAdminRoles = []string{"OWNER", "ADMINISTRATOR"}
 
@@ -88,11 +102,14 @@ type Service struct {
 	journal              Journal
 	notifier             Notifier
 	now                  func() time.Time
-	// sessions are the ends of the sessions in a record, by their IDs.
-	sessions *tokencache.Cache[map[string]time.Time]
+	// near has what gates ask with every request.
+	near         *nearcache.Cache
+	records      nearcache.View[*recent]
+	enforcements nearcache.View[bool]
 }
 
-// New makes a Service. It opens nothing that would have to be closed.
+// New makes a Service. It opens nothing that would have to be closed. Over a
+// store.Shared, Run should go on beside it.
 func New(config Config) (*Service, error) {
 	if config.Store == nil || config.Keys == nil {
 		return nil, errors.New("a store and keys are required")
@@ -126,13 +143,19 @@ func New(config Config) (*Service, error) {
 	if len(config.AdminRoles) == 0 {
 		config.AdminRoles = DefaultAdminRoles
 	}
+	if config.Stale == 0 {
+		config.Stale = DefaultStale
+	}
 	if config.Journal == nil {
 		config.Journal = nowhere{}
 	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	documents := documents{store: config.Store, keys: config.Keys}
+	near := nearcache.New(nearcache.Config{
+		Store: config.Store, Bound: config.Fresh, Stale: config.Stale, MaxBytes: recentBytes, Now: config.Now,
+	})
+	documents := documents{store: near.Store(), keys: config.Keys}
 	s := &Service{
 		documents:            documents,
 		kinds:                make(map[factor.Type]factor.Kind),
@@ -146,10 +169,12 @@ func New(config Config) (*Service, error) {
 		journal:              config.Journal,
 		notifier:             config.Notifier,
 		now:                  config.Now,
-		sessions:             tokencache.New[map[string]time.Time](sessionCacheBytes, config.Now),
+		near:                 near,
+		records:              nearcache.NewView(near, documents.recentOf),
+		enforcements:         nearcache.NewView(near, documents.enforcementOf),
 	}
-	s.signing.documents, s.signing.now = documents, config.Now
-	s.signing.issuer, s.signing.lifetime = config.AssertionIssuer, tokenLifetime
+	s.signing = signing{documents: documents, now: config.Now, issuer: config.AssertionIssuer, lifetime: tokenLifetime}
+	s.signing.near = nearcache.NewView(near, s.signing.open)
 	for _, kind := range config.Kinds {
 		if _, twice := s.kinds[kind.Type()]; twice || !kind.Type().Known() {
 			return nil, fmt.Errorf("kind of factor %q is unknown or given twice", kind.Type())
@@ -158,6 +183,10 @@ func New(config Config) (*Service, error) {
 	}
 	return s, nil
 }
+
+// Run keeps what Live and Standing tell fresh, so that they need not wait for
+// a store.Shared, until ctx ends. Over other stores it returns at once.
+func (s *Service) Run(ctx context.Context) { s.near.Run(ctx) }
 
 // kind returns the kind of factor that a request names.
 func (s *Service) kind(t factor.Type) (factor.Kind, error) {

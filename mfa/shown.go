@@ -2,14 +2,11 @@ package mfa
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/assertion"
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // Shown is a second factor that was shown, as an assertion tells it. It is
@@ -27,15 +24,7 @@ type Shown struct {
 	// Bearer is the access token that the assertion carries, "" for none.
 	Bearer string
 
-	key     string // of the person's record
-	verdict atomic.Pointer[verdict]
-}
-
-// verdict is whether the session went on in the record of that
-// fingerprint.
-type verdict struct {
-	record [sha256.Size]byte
-	live   bool
+	key string // of the person's record
 }
 
 // IsAssertion reports whether token claims to be one of ours, at no cost for
@@ -46,11 +35,7 @@ func IsAssertion(token string) bool { return assertion.IsAssertion(token) }
 // returned when it is not one, or has run out. Whether its session goes on,
 // Live says.
 func (s *Service) OpenAssertion(ctx context.Context, token string) (*Shown, error) {
-	codec, err := s.signing.codec(ctx)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := codec.Verify(token, s.now())
+	claims, err := s.signing.verify(ctx, token)
 	if errors.Is(err, assertion.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidAssertion, err)
 	}
@@ -64,47 +49,3 @@ func (s *Service) OpenAssertion(ctx context.Context, token string) (*Shown, erro
 		key: userPrefix + accountKey(claims.IDP, claims.Subject),
 	}, nil
 }
-
-// Live reports whether the session that shown is of goes on, and its
-// assertion is still good. It reads the record each time, so that a reset or
-// a sign-out counts at once, and opens it only when it has changed.
-func (s *Service) Live(ctx context.Context, shown *Shown) (bool, error) {
-	now := s.now().UTC()
-	if !now.Before(shown.ExpiresAt) {
-		return false, nil
-	}
-	sealed, err := s.documents.store.Get(ctx, shown.key)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading session: %w", err)
-	}
-	seen := sha256.Sum256(sealed)
-	if v := shown.verdict.Load(); v != nil && v.record == seen {
-		return v.live, nil
-	}
-	ends, ok := s.sessions.Get(string(seen[:]))
-	if !ok {
-		u := &user{}
-		if err := s.documents.decode(shown.key, sealed, u); err != nil {
-			return false, fmt.Errorf("reading session: %w", err)
-		}
-		ends = make(map[string]time.Time, len(u.Sessions))
-		for _, session := range u.Sessions {
-			ends[session.ID] = session.ExpiresAt
-		}
-		const each = 128
-		s.sessions.Put(string(seen[:]), ends, each*(1+len(ends)), now.Add(sessionCacheTime))
-	}
-	live := now.Before(ends[shown.Session])
-	shown.verdict.Store(&verdict{record: seen, live: live})
-	return live, nil
-}
-
-// Bounds of the cache of the sessions in records, by a hash of the record:
-// what changes is another record.
-const (
-	sessionCacheBytes = 8 << 20
-	sessionCacheTime  = 10 * time.Minute
-)

@@ -1,15 +1,14 @@
 package mfa
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/assertion"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/nearcache"
 )
 
 // signingKey is the key of the document that holds the keys that assertions
@@ -27,47 +26,69 @@ type signing struct {
 	issuer    string
 	lifetime  time.Duration // how long an assertion may live
 	now       func() time.Time
-	last      atomic.Pointer[signingKeys]
+	near      nearcache.View[*signingKeys]
 }
 
-// signingKeys are the keys as they were read last.
+// signingKeys are the keys as they were read.
 type signingKeys struct {
-	sealed  []byte
 	keyring *assertion.Keyring
 	codec   *assertion.Codec
 }
 
-// current returns the keys, which are read again only when the store has
-// others.
+// current returns the keys, made by now if there were none.
 func (s *signing) current(ctx context.Context) (*signingKeys, error) {
-	sealed, err := s.documents.store.Get(ctx, signingKey)
-	if errors.Is(err, store.ErrNotFound) {
+	keys, err := s.near.ReadStale(ctx, signingKey)
+	if err == nil && keys == nil {
 		if err := s.make(ctx); err != nil {
 			return nil, fmt.Errorf("making signing key: %w", err)
 		}
-		sealed, err = s.documents.store.Get(ctx, signingKey)
+		keys, err = s.near.Read(ctx, signingKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading signing keys: %w", err)
 	}
-	if last := s.last.Load(); last != nil && bytes.Equal(last.sealed, sealed) {
-		return last, nil
+	return keys, nil
+}
+
+// open opens the document that holds the keys; it returns nil for none.
+func (s *signing) open(_ string, sealed []byte) (*signingKeys, int, error) {
+	if sealed == nil {
+		return nil, 0, nil
 	}
 	encoded, err := s.documents.keys.Open(label(signingKey), sealed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: opening signing keys: %w", store.ErrCorrupt, err)
+		return nil, 0, fmt.Errorf("%w: opening signing keys: %w", store.ErrCorrupt, err)
 	}
 	keyring, err := assertion.ParseKeyring(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+		return nil, 0, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
-	keys := &signingKeys{
-		sealed:  sealed,
+	return &signingKeys{
 		keyring: keyring,
 		codec:   assertion.NewCodec(s.issuer, keyring, s.documents.keys),
+	}, len(sealed), nil
+}
+
+// verify opens an assertion with the keys. Another node may have signed it by
+// one that it made a moment ago.
+func (s *signing) verify(ctx context.Context, token string) (assertion.Claims, error) {
+	codec, err := s.codec(ctx)
+	if err != nil {
+		return assertion.Claims{}, err
 	}
-	s.last.Store(keys)
-	return keys, nil
+	claims, err := codec.Verify(token, s.now())
+	if !errors.Is(err, assertion.ErrUnknownKey) {
+		return claims, err
+	}
+	sealed, err := s.documents.store.Get(ctx, signingKey)
+	if err != nil {
+		return assertion.Claims{}, fmt.Errorf("reading signing keys: %w", err)
+	}
+	keys, _, err := s.open(signingKey, sealed)
+	if err != nil {
+		return assertion.Claims{}, err
+	}
+	return keys.codec.Verify(token, s.now())
 }
 
 // make makes the first key, unless another node has made one.
@@ -136,14 +157,11 @@ func (s *Service) RotateSigningKey(ctx context.Context, revoke bool) error {
 		if err != nil {
 			return err
 		}
-		encoded, err := s.documents.keys.Open(label(signingKey), sealed)
+		keys, _, err := s.signing.open(signingKey, sealed)
 		if err != nil {
-			return fmt.Errorf("%w: opening signing keys: %w", store.ErrCorrupt, err)
+			return err
 		}
-		keyring, err := assertion.ParseKeyring(encoded)
-		if err != nil {
-			return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
-		}
+		keyring := keys.keyring
 		if revoke {
 			keyring, err = assertion.NewKeyring(now)
 		} else {

@@ -34,11 +34,7 @@ type Method struct {
 // Status tells what protects the caller's account. A pending setup counts
 // for nothing in it.
 func (s *Service) Status(ctx context.Context, caller Caller) (Status, error) {
-	standing, err := s.Standing(ctx, caller)
-	if err != nil {
-		return Status{}, err
-	}
-	u, err := s.read(ctx, caller)
+	u, standing, err := s.standing(ctx, caller)
 	if err != nil {
 		return Status{}, err
 	}

@@ -74,7 +74,8 @@ func (c *Codec) Sign(claims Claims, now time.Time) (string, error) {
 
 // Verify opens an assertion at now. ErrInvalid is returned, wrapped with the
 // reason, when it is not one that a Codec of the same issuer, keys and sealer
-// made, when its key no longer counts, and when it has run out.
+// made and when it has run out; ErrUnknownKey, which wraps it, when its key
+// is not one that counts now.
 func (c *Codec) Verify(token string, now time.Time) (Claims, error) {
 	header, body, signature, ok := split(token)
 	if !ok {
@@ -82,7 +83,7 @@ func (c *Codec) Verify(token string, now time.Time) (Claims, error) {
 	}
 	key, ok := c.keyring.byHeader(header, now)
 	if !ok {
-		return Claims{}, invalid("it is of no key that counts now")
+		return Claims{}, ErrUnknownKey
 	}
 	expected, err := key.sign(token[:len(header)+1+len(body)])
 	if err != nil {

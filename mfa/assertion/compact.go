@@ -15,6 +15,10 @@ const Type = "mfa+jwt"
 // of the token.
 var ErrInvalid = errors.New("invalid assertion")
 
+// ErrUnknownKey is returned for an assertion of no key that counts now. It
+// is an ErrInvalid.
+var ErrUnknownKey = fmt.Errorf("%w: it is of no key that counts now", ErrInvalid)
+
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }
 
 // maxToken bounds an assertion, in bytes: one that carries an access token of

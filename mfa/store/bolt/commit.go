@@ -21,8 +21,8 @@ type group struct {
 	tx      *bbolt.Tx
 	bucket  *bbolt.Bucket
 	waiting []*update // for the outcome of the commit
+	written []string  // the keys of the writes
 	updates int
-	writes  int
 	bytes   int
 }
 
@@ -48,7 +48,7 @@ func (s *Store) leadWith(own *update) error {
 	if own.err == nil {
 		err = g.apply(own)
 	}
-	if err == nil && g.writes == 0 {
+	if err == nil && len(g.written) == 0 {
 		_ = s.rollback(g) // a failure is the next one's to see
 		return own.err
 	}
@@ -113,9 +113,9 @@ func (g *group) run(u *update) error {
 // apply makes the writes of u in the transaction.
 func (g *group) apply(u *update) error {
 	return guard(func() error {
-		writes, size, err := u.tx.apply(g.bucket)
+		written, size, err := u.tx.apply(g.bucket)
 		g.updates++
-		g.writes += writes
+		g.written = append(g.written, written...)
 		g.bytes += size
 		return err
 	})
@@ -128,6 +128,10 @@ func (s *Store) finish(g *group, err error) error {
 		err = errors.Join(s.writeError(err), s.rollback(g))
 	} else {
 		err = s.commit(g)
+	}
+	// Also after a failure: what became of the write may not be known.
+	for _, key := range g.written {
+		s.epochs.Advance(key)
 	}
 	for _, u := range g.waiting {
 		// Also those whose fn refused: it may have seen writes of the

@@ -118,6 +118,7 @@ func (s *Store) replace(ctx context.Context, snapshot *bbolt.Bucket, check func(
 		return ctx.Err()
 	}
 	finished = true
+	defer s.epochs.AdvanceAll()
 	return s.finish(g, err)
 }
 

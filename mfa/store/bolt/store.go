@@ -27,6 +27,9 @@ type Store struct {
 	// locks not any more. Nothing touches db after that.
 	broken atomic.Pointer[error]
 
+	// epochs are advanced before an Update that wrote returns.
+	epochs store.Epochs
+
 	// lead is held by the one call of Update that is writing for itself
 	// and for those in the queue.
 	lead  chan struct{}
@@ -88,6 +91,9 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	}
 	return page, nil
 }
+
+// Epoch implements store.Exclusive: the file is locked against others.
+func (s *Store) Epoch(key string) uint64 { return s.epochs.Of(key) }
 
 // Close implements store.Store.
 func (s *Store) Close() error {

@@ -93,8 +93,8 @@ func (t *tx) named(key string) (*doc, error) {
 	return nil, fmt.Errorf("%w: %q", store.ErrKeyNotNamed, key)
 }
 
-// apply makes the writes in b and returns their number and size.
-func (t *tx) apply(b *bbolt.Bucket) (writes, size int, err error) {
+// apply makes the writes in b and returns their keys and their size.
+func (t *tx) apply(b *bbolt.Bucket) (written []string, size int, err error) {
 	for _, d := range t.docs {
 		switch {
 		case !d.written:
@@ -105,10 +105,10 @@ func (t *tx) apply(b *bbolt.Bucket) (writes, size int, err error) {
 			err = b.Put([]byte(d.key), d.value)
 		}
 		if err != nil {
-			return writes, size, err
+			return written, size, err
 		}
-		writes++
+		written = append(written, d.key)
 		size += len(d.key) + len(d.value)
 	}
-	return writes, size, nil
+	return written, size, nil
 }

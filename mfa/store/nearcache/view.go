@@ -1,0 +1,41 @@
+package nearcache
+
+import "context"
+
+// View reads documents of one kind through a Cache. It is safe for
+// concurrent use.
+type View[T any] struct {
+	cache  *Cache
+	decode decode
+}
+
+// NewView makes a View of documents that decode reads. It is given no
+// document, nil, where there is none, and says about how much memory what it
+// returns takes, in bytes. What it returns is shared and must not be changed.
+// A key must be read through one View only.
+func NewView[T any](c *Cache, decode func(key string, document []byte) (T, int, error)) View[T] {
+	return View[T]{cache: c, decode: func(key string, document []byte) (any, int, error) {
+		return decode(key, document)
+	}}
+}
+
+// Read returns the document under key as it stood no longer than
+// Config.Bound ago. Writes of this process that have returned are always
+// seen.
+func (v View[T]) Read(ctx context.Context, key string) (T, error) {
+	return v.typed(v.cache.read(ctx, key, v.decode, false))
+}
+
+// ReadStale is Read, except that while the store is unavailable it returns
+// what was true no longer than Config.Stale ago.
+func (v View[T]) ReadStale(ctx context.Context, key string) (T, error) {
+	return v.typed(v.cache.read(ctx, key, v.decode, true))
+}
+
+func (v View[T]) typed(value any, err error) (T, error) {
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return value.(T), nil
+}
