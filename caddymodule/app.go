@@ -246,6 +246,7 @@ func (a *App) Start() (err error) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background sync.WaitGroup
 	background.Go(func() { a.sweep(ctx, service) })
+	background.Go(func() { service.Run(ctx) })
 	background.Go(func() { a.verifier.Prefetch(ctx) })
 	journal.emit(ctx)
 	if notifier != nil {

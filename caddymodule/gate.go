@@ -164,14 +164,17 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		target = original.RequestURI
 	}
+	found, _ := presented(r)
 	guard := api.NewGate(handler, g.policy)
-	outcome := guard.Check(w, r, target)
-	g.app.decided(outcome.Decision)
+	outcome := guard.Check(w, r, target, found)
+	g.app.metrics.decision(outcome.Decision)
 	g.setPlaceholders(r, outcome.User)
 	switch {
-	case outcome.Request != nil:
-		caddyhttp.SetVar(r.Context(), seenVar, true)
-		return next.ServeHTTP(w, outcome.Request)
+	case outcome.Pass:
+		if found == nil {
+			caddyhttp.SetVar(r.Context(), presentedVar, outcome.Presented)
+		}
+		return next.ServeHTTP(w, r)
 	case outcome.Refusal == nil:
 		return nil // answered
 	case g.HandleErrors:
@@ -196,13 +199,21 @@ func (g *Gate) setPlaceholders(r *http.Request, user api.User) {
 	repl.Set("http.auth.user.id", user.ID)
 	repl.Set("http.auth.user.issuer", user.Issuer)
 	repl.Set("http.auth.user.email", user.Email)
-	repl.Set("http.auth.user.mfa_methods", strings.Join(user.Methods, ","))
-	repl.Set("http.auth.user.mfa_acr", user.ACR)
-	authTime := ""
-	if !user.AuthTime.IsZero() {
-		authTime = user.AuthTime.UTC().Format(time.RFC3339)
-	}
-	repl.Set("http.auth.user.mfa_auth_time", authTime)
+	// Nobody else sets these, so they are made only when they are asked for.
+	repl.Map(func(name string) (any, bool) {
+		switch name {
+		case "http.auth.user.mfa_methods":
+			return strings.Join(user.Methods, ","), true
+		case "http.auth.user.mfa_acr":
+			return user.ACR, true
+		case "http.auth.user.mfa_auth_time":
+			if user.AuthTime.IsZero() {
+				return "", true
+			}
+			return user.AuthTime.UTC().Format(time.RFC3339), true
+		}
+		return nil, false
+	})
 }
 
 // Interface guards

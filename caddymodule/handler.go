@@ -69,30 +69,37 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// seenVar is the variable of a request that one of the handlers here has made
-// fit for the upstream: what it has put into the request is not to be taken
-// out by the next.
-const seenVar = "mfa.seen"
+// presentedVar is the variable of a request that one of the handlers here has
+// made fit for the upstream: what it has put into the request is not to be
+// taken out by the next. It holds an *api.Presented.
+const presentedVar = "mfa.presented"
+
+// presented returns what a handler before has found in a request, and whether
+// one has seen it.
+func presented(r *http.Request) (found *api.Presented, seen bool) {
+	found, seen = caddyhttp.GetVar(r.Context(), presentedVar).(*api.Presented)
+	return found, seen
+}
 
 // pass hands a request that is none of ours, and behind no gate, on to the
 // upstream.
 func (a *App) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if seen, _ := caddyhttp.GetVar(r.Context(), seenVar).(bool); seen {
+	if _, seen := presented(r); seen {
 		return next.ServeHTTP(w, r)
 	}
-	caddyhttp.SetVar(r.Context(), seenVar, true)
 	api.Strip(r)
-	if !api.Carries(r) {
-		return next.ServeHTTP(w, r)
+	var found *api.Presented
+	if api.Carries(r) {
+		handler := a.await(r.Context())
+		if handler == nil {
+			api.Unavailable(w)
+			return nil
+		}
+		if found = handler.Pass(w, r); found == nil {
+			return nil
+		}
 	}
-	handler := a.await(r.Context())
-	if handler == nil {
-		api.Unavailable(w)
-		return nil
-	}
-	if r = handler.Pass(w, r); r == nil {
-		return nil
-	}
+	caddyhttp.SetVar(r.Context(), presentedVar, found)
 	return next.ServeHTTP(w, r)
 }
 

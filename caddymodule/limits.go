@@ -13,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
@@ -135,9 +134,6 @@ func (a *App) keepClaim(name string) {
 		a.keep = append(a.keep, name)
 	}
 }
-
-// decided counts what a gate decided.
-func (a *App) decided(d api.Decision) { a.metrics.decision(d) }
 
 // clientIP is the client's address as Caddy trusts it (trusted_proxies).
 func clientIP(r *http.Request) string {

@@ -1,14 +1,10 @@
 package caddymodule
 
 import (
-	"context"
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // metrics are what the product counts. No label names a person, and each
@@ -17,7 +13,7 @@ type metrics struct {
 	setups        *prometheus.CounterVec // method, result
 	verifications *prometheus.CounterVec // method, result
 	lockouts      prometheus.Counter
-	decisions     *prometheus.CounterVec   // decision
+	decisions     map[api.Decision]prometheus.Counter
 	store         *prometheus.HistogramVec // operation
 }
 
@@ -36,13 +32,18 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		lockouts: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "lockouts_total", Help: "Times that code entry was locked for somebody.",
 		}),
-		decisions: counter("gate_decisions_total", "Requests at gates, by decision.", "decision"),
+		decisions: make(map[api.Decision]prometheus.Counter),
 		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "store_duration_seconds",
 			Help: "Time that the store takes, by operation.", Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12),
 		}, []string{"operation"}),
 	}
-	for _, c := range []prometheus.Collector{m.setups, m.verifications, m.lockouts, m.decisions, m.store} {
+	// Counted with every request, so each is looked up but once.
+	decisions := counter("gate_decisions_total", "Requests at gates, by decision.", "decision")
+	for _, d := range api.Decisions {
+		m.decisions[d] = decisions.WithLabelValues(string(d))
+	}
+	for _, c := range []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -69,36 +70,4 @@ func (m *metrics) count(e mfa.Event) {
 }
 
 // decision counts what a gate decided.
-func (m *metrics) decision(d api.Decision) { m.decisions.WithLabelValues(string(d)).Inc() }
-
-// measured is a store whose operations are timed.
-type measured struct {
-	store.Store
-	get, update, list prometheus.Observer
-}
-
-func (m *metrics) measure(st store.Store) measured {
-	return measured{
-		Store:  st,
-		get:    m.store.WithLabelValues("get"),
-		update: m.store.WithLabelValues("update"),
-		list:   m.store.WithLabelValues("list"),
-	}
-}
-
-func observe(o prometheus.Observer, begun time.Time) { o.Observe(time.Since(begun).Seconds()) }
-
-func (m measured) Get(ctx context.Context, key string) ([]byte, error) {
-	defer observe(m.get, time.Now())
-	return m.Store.Get(ctx, key)
-}
-
-func (m measured) Update(ctx context.Context, fn func(store.Tx) error, keys ...string) error {
-	defer observe(m.update, time.Now())
-	return m.Store.Update(ctx, fn, keys...)
-}
-
-func (m measured) List(ctx context.Context, prefix, after string, limit int) ([]store.Document, error) {
-	defer observe(m.list, time.Now())
-	return m.Store.List(ctx, prefix, after, limit)
-}
+func (m *metrics) decision(d api.Decision) { m.decisions[d].Inc() }

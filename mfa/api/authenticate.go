@@ -57,16 +57,16 @@ func errUnusable(reason string) error {
 	}
 }
 
-// authenticate finds and verifies what a request brought.
-func (h *Handler) authenticate(r *http.Request) (credentials, error) {
-	found := carriedBy(r)
+// authenticate verifies what a request brought. What was found in it before
+// may be nil.
+func (h *Handler) authenticate(r *http.Request, found *Presented) (credentials, error) {
 	switch {
 	case found == nil:
-		found = &carried{tokens: presented(r)}
+		found = &Presented{tokens: presented(r)}
 	case found.by != h:
 		// Another handler's word does not count here, as when the
 		// configuration was changed in between.
-		found = &carried{tokens: found.tokens}
+		found = &Presented{tokens: found.tokens}
 	}
 	return h.complete(r, found)
 }
@@ -116,7 +116,7 @@ func namesAssertionCookie(r *http.Request) bool {
 
 // complete verifies the access token, and the assertion beside or around it,
 // as far as Pass has not done so for this request.
-func (h *Handler) complete(r *http.Request, found *carried) (credentials, error) {
+func (h *Handler) complete(r *http.Request, found *Presented) (credentials, error) {
 	ctx := r.Context()
 	if found.wrapped != nil {
 		return *found.wrapped, nil
@@ -212,7 +212,7 @@ func shownSize(shown *mfa.Shown) int {
 
 // caller authenticates the request and returns for whom it speaks.
 func (h *Handler) caller(r *http.Request) (mfa.Caller, error) {
-	c, err := h.authenticate(r)
+	c, err := h.authenticate(r, nil)
 	if err != nil {
 		return mfa.Caller{}, err
 	}

@@ -75,12 +75,18 @@ const (
 	Failed        Decision = "error"   // on this side: closed
 )
 
+// Decisions are all that a gate can decide.
+var Decisions = []Decision{
+	Unguarded, Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, Failed,
+}
+
 // Outcome is what became of a request at a gate.
 type Outcome struct {
 	Decision Decision
-	// Request is what goes on to the upstream, nil when the request does
-	// not pass.
-	Request *http.Request
+	// Pass says that the request goes on to the upstream, for which it has
+	// been made fit, and Presented is for the gates behind.
+	Pass      bool
+	Presented *Presented
 	// User is for whom it speaks, where that is known.
 	User User
 	// Refusal is the answer to a request that does not pass, which is not
@@ -102,14 +108,15 @@ type User struct {
 // Guards reports whether the gate guards the path of u.
 func (g *Gate) Guards(u *url.URL) bool { return g.policy.Paths == nil || g.policy.Paths.Match(u) }
 
-// Check decides about r, whose path the gate guards. Page is where a person
-// shows a second factor, such as "/mfa/"; target is the request's target as
-// the client wrote it, to which they come back.
-func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string) Outcome {
+// Check decides about r, whose path the gate guards, and makes it fit for
+// the upstream, in place, when it passes. Target is the request's target as
+// the client wrote it, to which a browser comes back; found is what Pass, or
+// a gate before, has found in r, nil for nothing.
+func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, found *Presented) Outcome {
 	if g.handler.gatePreflight(w, r) {
 		return Outcome{Decision: Preflight}
 	}
-	c, err := g.handler.authenticate(r)
+	c, err := g.handler.authenticate(r, found)
 	if err != nil {
 		return g.unauthenticated(w, r, target, err)
 	}
@@ -122,23 +129,23 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string) Outc
 		clearCookie(w)
 	}
 	if g.excepted(c) {
-		return Outcome{Decision: PassedExcept, User: user, Request: g.forward(r, c, user)}
+		return g.forward(r, c, found, Outcome{Decision: PassedExcept, User: user})
 	}
 	now := g.handler.now()
 	if c.shown != nil && g.satisfied(c.shown, now) {
 		user.Methods, user.ACR, user.AuthTime = c.shown.Methods, c.shown.ACR, c.shown.AuthTime
-		return Outcome{Decision: Passed, User: user, Request: g.forward(r, c, user)}
+		return g.forward(r, c, found, Outcome{Decision: Passed, User: user})
 	}
 	if g.trusted(c, now) {
 		user.Methods, user.ACR, user.AuthTime = []string{MethodTrusted}, mfa.ACRMFA, c.identity.AuthTime
-		return Outcome{Decision: PassedTrusted, User: user, Request: g.forward(r, c, user)}
+		return g.forward(r, c, found, Outcome{Decision: PassedTrusted, User: user})
 	}
 	standing, err := g.handler.service.Standing(r.Context(), g.handler.callerOf(r, c))
 	if err != nil {
 		return Outcome{Decision: Failed, User: user, Refusal: err}
 	}
 	if g.policy.Optional && !standing.Enrolled && !standing.Enforced && !standing.MustEnroll {
-		return Outcome{Decision: PassedNone, User: user, Request: g.forward(r, c, user)}
+		return g.forward(r, c, found, Outcome{Decision: PassedNone, User: user})
 	}
 	if c.byCookie && wantsPage(r) && g.handler.page != nil {
 		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(returnTo(target)))
@@ -200,33 +207,34 @@ func (g *Gate) excepted(c credentials) bool {
 	})
 }
 
-// forward makes the request that the upstream gets: the login's own token,
-// no assertion, and what the gate has found out.
-func (g *Gate) forward(r *http.Request, c credentials, user User) *http.Request {
-	if carriedBy(r) == nil {
-		r = shallowCopy(r)
+// forward makes r what the upstream gets: with the login's own token, no
+// assertion, and what the gate has found out.
+func (g *Gate) forward(r *http.Request, c credentials, found *Presented, o Outcome) Outcome {
+	if found == nil {
+		found = &Presented{tokens: presented(r), by: g.handler, opened: !c.asBearer, shown: c.shown}
 		removeAssertionCookie(r)
 		if c.asBearer {
-			r.Header["Authorization"] = []string{"Bearer " + c.token}
+			found.wrapped = &c
+			setBearer(r, c.token)
 		}
 	}
 	gate.StripIdentity(r)
-	r.Header["X-Mfa-User"] = []string{user.ID}
-	if len(user.Methods) > 0 {
-		r.Header["X-Mfa-Methods"] = []string{strings.Join(user.Methods, ",")}
-		r.Header["X-Mfa-Acr"] = []string{user.ACR}
+	// One piece of memory for the values of all four.
+	values := make([]string, 0, 4)
+	set := func(name, value string) {
+		values = append(values, value)
+		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	if !user.AuthTime.IsZero() {
-		r.Header["X-Mfa-Auth-Time"] = []string{user.AuthTime.UTC().Format(time.RFC3339)}
+	set("X-Mfa-User", o.User.ID)
+	if len(o.User.Methods) > 0 {
+		set("X-Mfa-Methods", strings.Join(o.User.Methods, ","))
+		set("X-Mfa-Acr", o.User.ACR)
 	}
-	return r
-}
-
-// shallowCopy copies a request so far that its headers can be changed.
-func shallowCopy(r *http.Request) *http.Request {
-	c := *r
-	c.Header = r.Header.Clone()
-	return &c
+	if !o.User.AuthTime.IsZero() {
+		set("X-Mfa-Auth-Time", o.User.AuthTime.UTC().Format(time.RFC3339))
+	}
+	o.Pass, o.Presented = true, found
+	return o
 }
 
 // factorRequired is the challenge of RFC 9470, 3.

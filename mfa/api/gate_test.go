@@ -15,15 +15,31 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
+// decided is what a gate decided, with what goes on to the upstream, nil when
+// nothing does.
+type decided struct {
+	api.Outcome
+	Request *http.Request
+}
+
 // check has a gate decide about r, and write its refusal.
-func (e *edge) check(policy api.Policy, r *http.Request) (api.Outcome, answer) {
+func (e *edge) check(policy api.Policy, r *http.Request) (decided, answer) {
+	e.t.Helper()
+	return e.checkFound(policy, r, nil)
+}
+
+// checkFound is check for a request in which something was found before.
+func (e *edge) checkFound(policy api.Policy, r *http.Request, found *api.Presented) (decided, answer) {
 	e.t.Helper()
 	gate := api.NewGate(e.handler, policy)
 	a := answer{ResponseRecorder: httptest.NewRecorder()}
-	o := gate.Check(a, r, r.URL.RequestURI())
+	o := decided{Outcome: gate.Check(a, r, r.URL.RequestURI(), found)}
+	if o.Pass {
+		o.Request = r
+	}
 	answered := o.Decision == api.Preflight || o.Decision == api.Redirected
-	if passed := o.Request != nil; passed == (o.Refusal != nil || answered) {
-		e.t.Errorf("%s: request %v and refusal %v", o.Decision, o.Request != nil, o.Refusal)
+	if o.Pass == (o.Refusal != nil || answered) {
+		e.t.Errorf("%s: passes %v and refusal %v", o.Decision, o.Pass, o.Refusal)
 	}
 	if o.Refusal != nil {
 		gate.Write(a, r, o.Refusal)
@@ -32,7 +48,7 @@ func (e *edge) check(policy api.Policy, r *http.Request) (api.Outcome, answer) {
 }
 
 // decide fails the test unless a gate decides so about a GET of /admin.
-func (e *edge) decide(name string, want api.Decision, policy api.Policy, token string, headers ...string) (api.Outcome, answer) {
+func (e *edge) decide(name string, want api.Decision, policy api.Policy, token string, headers ...string) (decided, answer) {
 	e.t.Helper()
 	o, a := e.check(policy, e.request("GET", "/admin", token, headers...))
 	if o.Decision != want {
@@ -91,7 +107,6 @@ func TestAFactorThatWasShownOpensAGate(t *testing.T) {
 		"as the bearer": e.request("GET", "/admin", p.full),
 		"as the cookie": e.request("GET", "/admin", p.token, "Cookie", "a=1; __Host-mfa="+p.cookie+"; b=2"),
 	} {
-		before := fmt.Sprint(r.Header)
 		o, a := e.check(api.Policy{}, r)
 		if o.Decision != api.Passed {
 			t.Fatalf("%s: %s %s", name, o.Decision, a.Body)
@@ -105,9 +120,6 @@ func TestAFactorThatWasShownOpensAGate(t *testing.T) {
 		}
 		if got := fmt.Sprint(o.Request.Header); got != fmt.Sprint(want) {
 			t.Errorf("%s: the upstream gets %v", name, got)
-		}
-		if fmt.Sprint(r.Header) != before {
-			t.Errorf("%s: the client's request was changed", name)
 		}
 		if len(a.Header()) != 0 {
 			t.Errorf("%s: the answer has %v", name, a.Header())

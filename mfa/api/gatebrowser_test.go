@@ -160,7 +160,7 @@ func TestABrowserWithoutAFactorIsSentToThePageAndBack(t *testing.T) {
 		"/" + strings.Repeat("x", 2047): "/" + strings.Repeat("x", 2047),
 	} {
 		a := answer{ResponseRecorder: httptest.NewRecorder()}
-		o := api.NewGate(e.handler, api.Policy{}).Check(a, e.request("GET", "/admin", "", byCookie...), target)
+		o := api.NewGate(e.handler, api.Policy{}).Check(a, e.request("GET", "/admin", "", byCookie...), target, nil)
 		if location := a.Header().Get("Location"); o.Decision != api.Redirected || a.Code != 302 || location != "/mfa/?return_to="+url.QueryEscape(want) {
 			t.Errorf("%q: %s to %q", target, o.Decision, location)
 		}

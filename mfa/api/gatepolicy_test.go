@@ -163,7 +163,7 @@ func TestARefusalCanBeHandedToSomebodyElse(t *testing.T) {
 	gate := api.NewGate(e.handler, api.Policy{})
 	r := e.request("GET", "/admin", e.enrolled(alice).token, "Origin", "https://app.example.com")
 	w := httptest.NewRecorder()
-	status, err := gate.Hand(w, r, gate.Check(w, r, "/admin").Refusal)
+	status, err := gate.Hand(w, r, gate.Check(w, r, "/admin", nil).Refusal)
 	if status != http.StatusUnauthorized || err == nil || w.Body.Len() > 0 || w.Header().Get("WWW-Authenticate") == "" ||
 		w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" {
 		t.Errorf("%d, %v, %v, %q", status, err, w.Header(), w.Body)

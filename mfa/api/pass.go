@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
@@ -9,13 +8,9 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
 )
 
-// carriedKey is the context key under which Pass leaves, for the gates
-// behind it, what it took out of a request.
-type carriedKey struct{}
-
-// carried is what Pass took out of a request, and what it found out about
-// it, so that the gates behind it need not look again.
-type carried struct {
+// Presented is what was found, and taken out, of a request's assertions, so
+// that the gates behind need not look again.
+type Presented struct {
 	tokens
 	by *Handler // whose findings these are
 	// wrapped is what the assertion told that came as the bearer, nil for
@@ -24,13 +19,6 @@ type carried struct {
 	// opened says that the cookie was looked at, and shown what it told.
 	opened bool
 	shown  *mfa.Shown
-}
-
-// carriedBy returns what Pass took out of r, nil when r did not go through
-// Pass.
-func carriedBy(r *http.Request) *carried {
-	c, _ := r.Context().Value(carriedKey{}).(*carried)
-	return c
 }
 
 // Carries reports whether a request presents an assertion, in which case
@@ -46,23 +34,18 @@ func Carries(r *http.Request) bool {
 // factor.
 func Strip(r *http.Request) { gate.StripIdentity(r) }
 
-// Pass makes a request that presents an assertion fit for an upstream: an
-// assertion that came as the bearer is replaced by the login's access token
-// in it, and the cookie is taken out; one that is no good any more is
-// cleared. It returns the request to go on with, nil when it has answered
-// with a refusal.
-func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *http.Request {
-	t := presented(r)
-	found := &carried{tokens: t, by: h}
-	r = r.WithContext(context.WithValue(r.Context(), carriedKey{}, found))
-	r.Header = r.Header.Clone()
-	if t.cookie != "" {
+// Pass makes a request that presents an assertion fit for an upstream, in
+// place: an assertion that came as the bearer is replaced by the login's
+// access token in it, and the cookie is taken out; one that is no good any
+// more is cleared. It returns what it found, nil when it has answered with a
+// refusal.
+func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *Presented {
+	found := &Presented{tokens: presented(r), by: h}
+	if found.cookie != "" {
 		removeAssertionCookie(r)
-	}
-	// Where it cannot be said now whether the cookie is good, it is left as
-	// it is: nothing on this route depends on it.
-	if t.cookie != "" {
-		shown, err := h.open(r.Context(), t.cookie)
+		// Where it cannot be said now whether the cookie is good, it is left
+		// as it is: nothing on this route depends on it.
+		shown, err := h.open(r.Context(), found.cookie)
 		if err == nil {
 			found.opened, found.shown = true, shown
 			if shown == nil {
@@ -70,16 +53,21 @@ func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *http.Request {
 			}
 		}
 	}
-	if t.assertion != "" {
+	if found.assertion != "" {
 		c, err := h.complete(r, found)
 		if err != nil {
 			h.refuse(w, r, err)
 			return nil
 		}
 		found.wrapped = &c
-		r.Header["Authorization"] = []string{"Bearer " + c.token}
+		setBearer(r, c.token)
 	}
-	return r
+	return found
+}
+
+// setBearer makes token the bearer of a request.
+func setBearer(r *http.Request, token string) {
+	r.Header["Authorization"] = []string{"Bearer " + token}
 }
 
 // refuse answers a request for a proxied route.
