@@ -102,11 +102,11 @@ func newRig(b *testing.B, step time.Duration) *rig {
 	var elapsed atomic.Int64
 	start := time.Now()
 	service, err := mfa.New(mfa.Config{
-		Store: st, Keys: keys, Kinds: []factor.Kind{app, link, key},
+		Store: st, Keys: keys, Kinds: []factor.Kind{app, link, key}, AssertionIssuer: "https://example.com",
 		Now: func() time.Time { return start.Add(time.Duration(elapsed.Add(int64(step)))) },
 	})
 	must(err)
-	handler, err := api.New(api.Config{Service: service, Verifier: verifier, PublicURLs: []string{"https://example.com"}, Prefix: "/mfa", Issuer: "Acme"})
+	handler, err := api.New(api.Config{Service: service, Verifier: bearer.NewCached(verifier), PublicURLs: []string{"https://example.com"}, Prefix: "/mfa", Issuer: "Acme"})
 	must(err)
 	routes, err := api.NewRoutes("/mfa")
 	must(err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -164,16 +163,18 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		target = original.RequestURI
 	}
-	found, _ := presented(r)
+	v := visitOf(r)
+	if v == nil || v == foreign {
+		v = new(visit)
+	}
 	guard := api.NewGate(handler, g.policy)
-	outcome := guard.Check(w, r, target, found)
+	outcome := guard.Check(w, r, target, v.found)
 	g.app.metrics.decision(outcome.Decision)
-	g.setPlaceholders(r, outcome.User)
+	v.meet(r, outcome.User)
 	switch {
 	case outcome.Pass:
-		if found == nil {
-			caddyhttp.SetVar(r.Context(), presentedVar, outcome.Presented)
-		}
+		v.found = outcome.Presented
+		caddyhttp.SetVar(r.Context(), visitVar, v)
 		return next.ServeHTTP(w, r)
 	case outcome.Refusal == nil:
 		return nil // answered
@@ -184,36 +185,6 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		guard.Write(w, r, outcome.Refusal)
 		return nil
 	}
-}
-
-// setPlaceholders sets {http.auth.user.*}, as Caddy's own authentication
-// does.
-func (g *Gate) setPlaceholders(r *http.Request, user api.User) {
-	if user.ID == "" {
-		return
-	}
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return
-	}
-	repl.Set("http.auth.user.id", user.ID)
-	repl.Set("http.auth.user.issuer", user.Issuer)
-	repl.Set("http.auth.user.email", user.Email)
-	// Nobody else sets these, so they are made only when they are asked for.
-	repl.Map(func(name string) (any, bool) {
-		switch name {
-		case "http.auth.user.mfa_methods":
-			return strings.Join(user.Methods, ","), true
-		case "http.auth.user.mfa_acr":
-			return user.ACR, true
-		case "http.auth.user.mfa_auth_time":
-			if user.AuthTime.IsZero() {
-				return "", true
-			}
-			return user.AuthTime.UTC().Format(time.RFC3339), true
-		}
-		return nil, false
-	})
 }
 
 // Interface guards

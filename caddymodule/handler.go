@@ -69,37 +69,47 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// presentedVar is the variable of a request that one of the handlers here has
+// visitVar is the variable of a request that one of the handlers here has
 // made fit for the upstream: what it has put into the request is not to be
-// taken out by the next. It holds an *api.Presented.
-const presentedVar = "mfa.presented"
+// taken out by the next. It holds a *visit.
+const visitVar = "mfa.visit"
 
-// presented returns what a handler before has found in a request, and whether
-// one has seen it.
-func presented(r *http.Request) (found *api.Presented, seen bool) {
-	found, seen = caddyhttp.GetVar(r.Context(), presentedVar).(*api.Presented)
-	return found, seen
+// visit is what the handlers here know of a request that they have seen.
+type visit struct {
+	found *api.Presented // nil for nothing
+	user  *api.User      // of the last gate, nil for none
 }
+
+// visitOf returns what is known of r, nil when no handler has seen it.
+func visitOf(r *http.Request) *visit {
+	v, _ := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+	return v
+}
+
+// foreign is the visit of a request in which nothing was found.
+var foreign = new(visit)
 
 // pass hands a request that is none of ours, and behind no gate, on to the
 // upstream.
 func (a *App) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if _, seen := presented(r); seen {
+	if visitOf(r) != nil {
 		return next.ServeHTTP(w, r)
 	}
 	api.Strip(r)
-	var found *api.Presented
+	v := foreign
 	if api.Carries(r) {
 		handler := a.await(r.Context())
 		if handler == nil {
 			api.Unavailable(w)
 			return nil
 		}
-		if found = handler.Pass(w, r); found == nil {
+		found := handler.Pass(w, r)
+		if found == nil {
 			return nil
 		}
+		v = &visit{found: found}
 	}
-	caddyhttp.SetVar(r.Context(), presentedVar, found)
+	caddyhttp.SetVar(r.Context(), visitVar, v)
 	return next.ServeHTTP(w, r)
 }
 

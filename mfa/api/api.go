@@ -114,7 +114,7 @@ type Handler struct {
 	loginURL string
 	clientIP func(*http.Request) string
 	now      func() time.Time
-	opened   *tokencache.Cache[*mfa.Shown]
+	opened   *tokencache.Cache[opened]
 	log      *zap.Logger
 }
 

@@ -29,7 +29,7 @@ const cookieName = "__Host-mfa"
 // record, such as a withdrawn signing key, counts within the time; a sign-out
 // or a reset at once.
 const (
-	assertionCacheBytes = 16 << 20
+	assertionCacheBytes = 32 << 20
 	assertionCacheTime  = time.Minute
 )
 
@@ -42,8 +42,9 @@ type credentials struct {
 	// shown is the second factor that a live assertion of the same person
 	// tells of, nil for none.
 	shown *mfa.Shown
-	// asBearer says that the assertion came as the bearer.
-	asBearer bool
+	// asBearer is not "" when the assertion came as the bearer: it is the
+	// Authorization header in which the access token takes its place.
+	asBearer string
 	// staleCookie says that a cookie came whose assertion is no good.
 	staleCookie bool
 }
@@ -118,8 +119,8 @@ func namesAssertionCookie(r *http.Request) bool {
 // as far as Pass has not done so for this request.
 func (h *Handler) complete(r *http.Request, found *Presented) (credentials, error) {
 	ctx := r.Context()
-	if found.wrapped != nil {
-		return *found.wrapped, nil
+	if found.wrapped {
+		return found.credentials, nil
 	}
 	if found.assertion != "" {
 		if len(r.Header["Authorization"]) > 1 {
@@ -140,9 +141,11 @@ func (h *Handler) complete(r *http.Request, found *Presented) (credentials, erro
 	}
 	shown := found.shown
 	if !found.opened {
-		if shown, err = h.open(ctx, found.cookie); err != nil {
+		opened, err := h.open(ctx, found.cookie)
+		if err != nil {
 			return c, err
 		}
+		shown = opened.shown
 	}
 	if shown == nil || shown.Issuer != c.identity.Issuer || shown.Subject != c.identity.Subject {
 		c.staleCookie = true
@@ -155,10 +158,11 @@ func (h *Handler) complete(r *http.Request, found *Presented) (credentials, erro
 // unwrap verifies an assertion that came as the bearer, and the access token
 // that it carries.
 func (h *Handler) unwrap(ctx context.Context, token string) (credentials, error) {
-	shown, err := h.open(ctx, token)
+	opened, err := h.open(ctx, token)
 	if err != nil {
 		return credentials{}, err
 	}
+	shown := opened.shown
 	if shown == nil {
 		return credentials{}, errUnusable("the assertion has expired, was ended, or is not of this service: send your login's access token, and verify or refresh again")
 	}
@@ -172,42 +176,54 @@ func (h *Handler) unwrap(ctx context.Context, token string) (credentials, error)
 	if shown.Issuer != identity.Issuer || shown.Subject != identity.Subject {
 		return credentials{}, errUnusable("the assertion and the access token in it are of different people")
 	}
-	return credentials{token: shown.Bearer, identity: identity, shown: shown, asBearer: true}, nil
+	return credentials{token: shown.Bearer, identity: identity, shown: shown, asBearer: opened.authorization}, nil
 }
 
-// open returns what an assertion tells, nil when it is no good any more or
-// never was.
-func (h *Handler) open(ctx context.Context, token string) (*mfa.Shown, error) {
-	shown, ok := h.opened.Get(token)
+// opened is what an assertion tells.
+type opened struct {
+	shown *mfa.Shown
+	// authorization is the header that the access token in it makes, "" where
+	// there is none. shown.Bearer is a part of it.
+	authorization string
+}
+
+// open returns what an assertion tells, nothing when it is no good any more
+// or never was.
+func (h *Handler) open(ctx context.Context, token string) (opened, error) {
+	o, ok := h.opened.Get(token)
 	if !ok {
 		if !mfa.IsAssertion(token) {
-			return nil, nil
+			return opened{}, nil
 		}
-		var err error
-		shown, err = h.service.OpenAssertion(ctx, token)
+		shown, err := h.service.OpenAssertion(ctx, token)
 		if isInvalidAssertion(err) {
-			return nil, nil
+			return opened{}, nil
 		}
 		if err != nil {
-			return nil, err
+			return opened{}, err
+		}
+		o = opened{shown: shown}
+		if shown.Bearer != "" {
+			o.authorization = "Bearer " + shown.Bearer
+			shown.Bearer = o.authorization[len("Bearer "):]
 		}
 		until := h.now().Add(assertionCacheTime)
 		if shown.ExpiresAt.Before(until) {
 			until = shown.ExpiresAt
 		}
-		h.opened.Put(token, shown, shownSize(shown), until)
+		h.opened.Put(token, o, o.size(), until)
 	}
-	live, err := h.service.Live(ctx, shown)
+	live, err := h.service.Live(ctx, o.shown)
 	if err != nil || !live {
-		return nil, err
+		return opened{}, err
 	}
-	return shown, nil
+	return o, nil
 }
 
-// shownSize is about how much memory shown takes, in bytes.
-func shownSize(shown *mfa.Shown) int {
+// size is about how much memory o takes, in bytes.
+func (o opened) size() int {
 	const fixed = 512
-	return fixed + len(shown.Issuer) + len(shown.Subject) + len(shown.Bearer)
+	return fixed + len(o.shown.Issuer) + len(o.shown.Subject) + len(o.authorization)
 }
 
 // caller authenticates the request and returns for whom it speaks.
@@ -263,8 +279,8 @@ func printable(s string) string {
 }
 
 // newOpened makes the cache of opened assertions.
-func newOpened(now func() time.Time) *tokencache.Cache[*mfa.Shown] {
-	return tokencache.New[*mfa.Shown](assertionCacheBytes, now)
+func newOpened(now func() time.Time) *tokencache.Cache[opened] {
+	return tokencache.New[opened](assertionCacheBytes, now)
 }
 
 // removeAssertionCookie takes the cookie out of a request, so that the

@@ -211,11 +211,11 @@ func (g *Gate) excepted(c credentials) bool {
 // assertion, and what the gate has found out.
 func (g *Gate) forward(r *http.Request, c credentials, found *Presented, o Outcome) Outcome {
 	if found == nil {
-		found = &Presented{tokens: presented(r), by: g.handler, opened: !c.asBearer, shown: c.shown}
+		found = &Presented{tokens: presented(r), by: g.handler, opened: c.asBearer == "", shown: c.shown}
 		removeAssertionCookie(r)
-		if c.asBearer {
-			found.wrapped = &c
-			setBearer(r, c.token)
+		if c.asBearer != "" {
+			found.wrapped, found.credentials = true, c
+			r.Header["Authorization"] = []string{c.asBearer}
 		}
 	}
 	gate.StripIdentity(r)

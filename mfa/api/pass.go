@@ -13,9 +13,10 @@ import (
 type Presented struct {
 	tokens
 	by *Handler // whose findings these are
-	// wrapped is what the assertion told that came as the bearer, nil for
-	// none.
-	wrapped *credentials
+	// wrapped says that an assertion came as the bearer, and credentials what
+	// it told.
+	wrapped     bool
+	credentials credentials
 	// opened says that the cookie was looked at, and shown what it told.
 	opened bool
 	shown  *mfa.Shown
@@ -45,10 +46,10 @@ func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *Presented {
 		removeAssertionCookie(r)
 		// Where it cannot be said now whether the cookie is good, it is left
 		// as it is: nothing on this route depends on it.
-		shown, err := h.open(r.Context(), found.cookie)
+		o, err := h.open(r.Context(), found.cookie)
 		if err == nil {
-			found.opened, found.shown = true, shown
-			if shown == nil {
+			found.opened, found.shown = true, o.shown
+			if o.shown == nil {
 				clearCookie(w)
 			}
 		}
@@ -59,15 +60,10 @@ func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *Presented {
 			h.refuse(w, r, err)
 			return nil
 		}
-		found.wrapped = &c
-		setBearer(r, c.token)
+		found.wrapped, found.credentials = true, c
+		r.Header["Authorization"] = []string{c.asBearer}
 	}
 	return found
-}
-
-// setBearer makes token the bearer of a request.
-func setBearer(r *http.Request, token string) {
-	r.Header["Authorization"] = []string{"Bearer " + token}
 }
 
 // refuse answers a request for a proxied route.

@@ -5,23 +5,26 @@ package tokencache
 
 import (
 	"container/list"
-	"crypto/sha256"
+	"strings"
 	"sync"
 	"time"
-	"unsafe"
 )
 
-// shardCount spreads tokens, by a byte of their hash, over that many locks.
+// shardCount spreads tokens, by their last bytes, over that many locks.
 const shardCount = 16
 
-// overhead is what an entry takes beside its value, in bytes: some 150 for
-// the rest of the entry and the list's element, and up to 250 for its share
-// of the map, whose slots of 41 bytes are largely empty, or still to be
-// cleared, while entries come and go. The sum was measured.
+// overhead is what an entry takes beside its token and value, in bytes, at
+// most: some 130 for the rest of the entry and the list's element, up to 190
+// for its share of the map, whose slots of 25 bytes are largely empty, or
+// still to be cleared, while entries come and go, and what the allocator
+// rounds up.
 const overhead = 416
 
-// Cache maps tokens to what they said. Tokens themselves are not kept, only
-// their SHA-256. It is safe for concurrent use.
+// Cache maps tokens to what they said. It is safe for concurrent use.
+//
+// Tokens are kept as they are. A hash in their place would have to be one
+// that nobody finds collisions of, and costs, with every request, more than
+// all else here; and what tokens said is as secret as they are.
 type Cache[V any] struct {
 	now    func() time.Time
 	shards [shardCount]shard[V]
@@ -31,12 +34,12 @@ type shard[V any] struct {
 	mu      sync.Mutex
 	size    int64 // in bytes, of which room are free
 	room    int64
-	entries map[[sha256.Size]byte]*list.Element
+	entries map[string]*list.Element
 	recent  list.List // of *entry[V], the most recently used first
 }
 
 type entry[V any] struct {
-	key   [sha256.Size]byte
+	token string
 	value V
 	size  int64
 
@@ -52,25 +55,28 @@ func New[V any](maxBytes int64, now func() time.Time) *Cache[V] {
 	for i := range c.shards {
 		c.shards[i].size = maxBytes / shardCount
 		c.shards[i].room = c.shards[i].size
-		c.shards[i].entries = make(map[[sha256.Size]byte]*list.Element)
+		c.shards[i].entries = make(map[string]*list.Element)
 	}
 	return c
 }
 
-// hash returns the SHA-256 of token. A conversion would copy the token to
-// the heap, for Sum256 is not known to leave its argument as it is; it does.
-func hash(token string) [sha256.Size]byte {
-	return sha256.Sum256(unsafe.Slice(unsafe.StringData(token), len(token)))
+// shard returns the shard of token. The last bytes of a token are those of its
+// signature.
+func (c *Cache[V]) shard(token string) *shard[V] {
+	n := len(token)
+	if n < 2 {
+		return &c.shards[0]
+	}
+	return &c.shards[(token[n-1]^token[n-2]>>1)%shardCount]
 }
 
 // Get returns what was put for token, unless it has expired or had to make
 // way. A clock that is set back to before the Put has the entry not count.
 func (c *Cache[V]) Get(token string) (value V, ok bool) {
-	key := hash(token)
-	s := &c.shards[key[0]%shardCount]
+	s := c.shard(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	element, ok := s.entries[key]
+	element, ok := s.entries[token]
 	if !ok {
 		return value, false
 	}
@@ -94,13 +100,13 @@ func (c *Cache[V]) Get(token string) (value V, ok bool) {
 // it points to, in bytes. What was used least recently makes way.
 func (c *Cache[V]) Put(token string, value V, size int, expires time.Time) {
 	e := &entry[V]{
-		key: hash(token), value: value, size: int64(size) + overhead,
+		token: strings.Clone(token), value: value, size: int64(size) + int64(len(token)) + overhead,
 		from: c.now(), until: expires.Round(0),
 	}
-	s := &c.shards[e.key[0]%shardCount]
+	s := c.shard(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.entries[e.key]; ok {
+	if old, ok := s.entries[e.token]; ok {
 		s.remove(old)
 	}
 	if e.size > s.size {
@@ -110,11 +116,11 @@ func (c *Cache[V]) Put(token string, value V, size int, expires time.Time) {
 		s.remove(s.recent.Back())
 	}
 	s.room -= e.size
-	s.entries[e.key] = s.recent.PushFront(e)
+	s.entries[e.token] = s.recent.PushFront(e)
 }
 
 func (s *shard[V]) remove(element *list.Element) {
 	e := s.recent.Remove(element).(*entry[V])
-	delete(s.entries, e.key)
+	delete(s.entries, e.token)
 	s.room += e.size
 }
