@@ -1,0 +1,424 @@
+package nearcache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/nearcache"
+)
+
+// clock is a clock that the test sets.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// engine is a store in memory that counts how often it is asked.
+type engine struct {
+	store.Store // what the cache never calls
+
+	mu       sync.Mutex
+	values   map[string]string
+	versions map[string]int64
+	last     int64
+	down     bool
+	asked    int // Get and GetVersion
+	compared int // keys given to Changed
+	// during, when set, is called in the middle of a reading.
+	during func()
+}
+
+func newEngine() *engine {
+	return &engine{values: make(map[string]string), versions: make(map[string]int64)}
+}
+
+// write is a write by another process.
+func (e *engine) write(key, value string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last++
+	if value == "" {
+		delete(e.values, key)
+		delete(e.versions, key)
+		return
+	}
+	e.values[key], e.versions[key] = value, e.last
+}
+
+func (e *engine) fail(down bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.down = down
+}
+
+func (e *engine) GetVersion(_ context.Context, key string) ([]byte, int64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked++
+	if e.down {
+		return nil, 0, store.ErrUnavailable
+	}
+	value, ok := e.values[key]
+	version := e.versions[key]
+	if e.during != nil {
+		during := e.during
+		e.during = nil
+		e.mu.Unlock()
+		during()
+		e.mu.Lock()
+	}
+	if !ok {
+		return nil, 0, store.ErrNotFound
+	}
+	return []byte(value), version, nil
+}
+
+func (e *engine) Get(ctx context.Context, key string) ([]byte, error) {
+	value, _, err := e.GetVersion(ctx, key)
+	return value, err
+}
+
+func (e *engine) Changed(_ context.Context, seen map[string]int64) ([]string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.down {
+		return nil, store.ErrUnavailable
+	}
+	e.compared += len(seen)
+	var changed []string
+	for key, version := range seen {
+		if e.versions[key] != version {
+			changed = append(changed, key)
+		}
+	}
+	return changed, nil
+}
+
+func (e *engine) Written() <-chan struct{} { return nil }
+
+// Update is the write of one key by this process.
+func (e *engine) Update(_ context.Context, _ func(store.Tx) error, keys ...string) error {
+	e.write(keys[0], "updated")
+	return nil
+}
+
+// shared is an engine that others write.
+type shared struct{ *engine }
+
+// exclusive is an engine that nobody else writes.
+type exclusive struct {
+	store.Store
+	engine *engine
+	epochs store.Epochs
+}
+
+func (e *exclusive) Get(ctx context.Context, key string) ([]byte, error) {
+	return e.engine.Get(ctx, key)
+}
+func (e *exclusive) Epoch(key string) uint64 { return e.epochs.Of(key) }
+
+func (e *exclusive) write(key, value string) {
+	e.engine.write(key, value)
+	e.epochs.Advance(key)
+}
+
+// text reads documents as texts, "-" for none, and fails on "bad".
+func text(_ string, document []byte) (string, int, error) {
+	switch {
+	case document == nil:
+		return "-", 0, nil
+	case string(document) == "bad":
+		return "", 0, errBad
+	}
+	return string(document), len(document), nil
+}
+
+var errBad = errors.New("bad document")
+
+// rig is a cache with the clock that it goes by.
+type rig struct {
+	*nearcache.Cache
+	nearcache.View[string]
+	*clock
+	t *testing.T
+}
+
+func newRig(t *testing.T, st store.Store, change ...func(*nearcache.Config)) rig {
+	c := &clock{now: time.Unix(1_800_000_000, 0)}
+	config := nearcache.Config{Store: st, Stale: time.Minute, MaxBytes: 1 << 20, Now: c.Now}
+	for _, change := range change {
+		change(&config)
+	}
+	cache := nearcache.New(config)
+	return rig{cache, nearcache.NewView(cache, text), c, t}
+}
+
+func (r rig) want(key, want string) {
+	r.t.Helper()
+	if got, err := r.Read(r.t.Context(), key); got != want || err != nil {
+		r.t.Errorf("Read(%q) = %q, %v; want %q", key, got, err, want)
+	}
+}
+
+func TestACopyOfAnExclusiveStoreCountsUntilItIsWritten(t *testing.T) {
+	e := &exclusive{engine: newEngine()}
+	r := newRig(t, e)
+	r.want("a", "-")
+	e.write("a", "1")
+	r.want("a", "1")
+	asked := e.engine.asked
+	for range 10 {
+		r.want("a", "1")
+		r.advance(99 * time.Millisecond)
+	}
+	if e.engine.asked != asked {
+		t.Errorf("asked %d times for what had not changed", e.engine.asked-asked)
+	}
+	e.write("a", "2")
+	r.want("a", "2")
+	e.write("a", "")
+	r.want("a", "-")
+	asked = e.engine.asked
+	r.advance(time.Second)
+	r.want("a", "-")
+	if e.engine.asked != asked+1 {
+		t.Error("a damaged file would not be noticed within the bound")
+	}
+}
+
+func TestACopyOfASharedStoreIsNoOlderThanTheBound(t *testing.T) {
+	e := newEngine()
+	e.write("a", "1")
+	r := newRig(t, shared{e})
+	r.want("a", "1")
+	e.write("a", "2")
+	r.advance(time.Second - 1)
+	r.want("a", "1")
+	r.advance(1)
+	r.want("a", "2")
+	r.advance(-time.Hour)
+	e.write("a", "3")
+	r.want("a", "3") // a clock that was set back tells nothing
+}
+
+func TestARefreshKeepsCopiesFreshAndLetsGoOfWhatHasChanged(t *testing.T) {
+	e := newEngine()
+	e.write("a", "1")
+	e.write("b", "1")
+	r := newRig(t, shared{e})
+	for _, key := range []string{"a", "b", "none"} {
+		_, _ = r.Read(t.Context(), key)
+	}
+	asked := e.asked
+	for range 5 {
+		r.advance(500 * time.Millisecond)
+		if err := r.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.want("a", "1")
+		r.want("b", "1")
+		r.want("none", "-")
+	}
+	if e.asked != asked {
+		t.Errorf("%d round trips by readers of fresh copies", e.asked-asked)
+	}
+	e.write("b", "2")
+	e.write("none", "now")
+	if err := r.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.want("a", "1")
+	r.want("b", "2")
+	r.want("none", "now")
+	if e.asked != asked+2 {
+		t.Errorf("%d round trips, want one for each that changed", e.asked-asked)
+	}
+}
+
+func TestWhatNobodyReadsIsNotAskedAboutForEver(t *testing.T) {
+	e := newEngine()
+	r := newRig(t, shared{e})
+	r.want("idle", "-")
+	r.want("busy", "-")
+	for range 100 {
+		if err := r.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.want("busy", "-")
+	}
+	if e.compared >= 150 {
+		t.Errorf("%d keys were compared in 100 rounds, one of two read", e.compared)
+	}
+	e.write("idle", "1")
+	r.advance(time.Second)
+	r.want("idle", "1")
+}
+
+func TestOwnWritesAreSeenAtOnce(t *testing.T) {
+	e := newEngine()
+	e.write("a", "1")
+	r := newRig(t, shared{e})
+	r.want("a", "1")
+	if err := r.Store().Update(t.Context(), nil, "a"); err != nil {
+		t.Fatal(err)
+	}
+	r.want("a", "updated")
+}
+
+func TestAReadingThatAWriteOvertakesIsNotKept(t *testing.T) {
+	e := newEngine()
+	e.write("a", "1")
+	r := newRig(t, shared{e})
+	e.during = func() { _ = r.Store().Update(t.Context(), nil, "a") }
+	r.want("a", "1")
+	r.want("a", "updated")
+}
+
+func TestWhileTheStoreIsAwayOnlyStaleReadersAreServedAndNotForLong(t *testing.T) {
+	e := newEngine()
+	e.write("a", "1")
+	r := newRig(t, shared{e})
+	r.want("a", "1")
+	e.fail(true)
+	r.advance(time.Second)
+	if got, err := r.Read(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Read = %q, %v", got, err)
+	}
+	for range 59 {
+		if got, err := r.ReadStale(t.Context(), "a"); got != "1" || err != nil {
+			t.Fatalf("ReadStale = %q, %v", got, err)
+		}
+		_ = r.Refresh(t.Context())
+		r.advance(time.Second)
+	}
+	if got, err := r.ReadStale(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("after a minute: %q, %v", got, err)
+	}
+	if got, err := r.ReadStale(t.Context(), "never read"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("what was never read: %q, %v", got, err)
+	}
+	e.write("a", "2")
+	e.fail(false)
+	if got, err := r.ReadStale(t.Context(), "a"); got != "2" || err != nil {
+		t.Errorf("when it is back: %q, %v", got, err)
+	}
+}
+
+func TestReadersDoNotWaitForAStoreThatIsKnownToBeAway(t *testing.T) {
+	e := newEngine()
+	e.write("a", "1")
+	r := newRig(t, shared{e})
+	r.want("a", "1")
+	e.fail(true)
+	r.advance(2 * time.Second)
+	if err := r.Refresh(t.Context()); err == nil {
+		t.Fatal("the refresh has not failed")
+	}
+	asked := e.asked
+	for range 10 {
+		if got, err := r.ReadStale(t.Context(), "a"); got != "1" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if e.asked != asked {
+		t.Errorf("the store was asked %d times", e.asked-asked)
+	}
+	// What is known to have changed is not served, however fresh it was.
+	e.fail(false)
+	e.write("a", "2")
+	if err := r.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.fail(true)
+	if got, err := r.ReadStale(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("what had changed: %q, %v", got, err)
+	}
+}
+
+func TestADocumentThatDoesNotDecodeIsAnErrorEachTime(t *testing.T) {
+	e := newEngine()
+	e.write("a", "bad")
+	r := newRig(t, shared{e})
+	for range 2 {
+		if _, err := r.Read(t.Context(), "a"); !errors.Is(err, errBad) {
+			t.Errorf("got %v", err)
+		}
+	}
+	e.write("a", "good")
+	r.want("a", "good")
+}
+
+func TestOfAStoreThatTellsNothingNothingIsKept(t *testing.T) {
+	e := newEngine()
+	r := newRig(t, plain{e})
+	r.want("a", "-")
+	e.write("a", "1")
+	r.want("a", "1")
+}
+
+// plain is an engine that is neither exclusive nor shared.
+type plain struct{ engine *engine }
+
+func (p plain) Get(ctx context.Context, key string) ([]byte, error) { return p.engine.Get(ctx, key) }
+func (p plain) Update(context.Context, func(store.Tx) error, ...string) error {
+	return errors.ErrUnsupported
+}
+func (p plain) List(context.Context, string, string, int) ([]store.Document, error) {
+	return nil, errors.ErrUnsupported
+}
+func (p plain) Close() error { return nil }
+
+func TestCopiesDoNotOutgrowTheBoundAndWhatIsReadOftenStays(t *testing.T) {
+	e := newEngine()
+	r := newRig(t, shared{e}, func(c *nearcache.Config) { c.MaxBytes = 100 << 10 })
+	r.want("often", "-")
+	for i := range 10_000 {
+		r.want("key-"+strconv.Itoa(i), "-")
+		r.want("often", "-")
+	}
+	if e.asked != 10_001 {
+		t.Errorf("%d readings, want the often read one to stay", e.asked)
+	}
+	_ = r.Refresh(t.Context())
+	// A copy takes some 260 bytes.
+	if most := 100 << 10 / 256; e.compared > most || e.compared < most/4 {
+		t.Errorf("%d copies are kept, at most %d fit", e.compared, most)
+	}
+}
+
+func TestManyReadersAndWritersAgree(t *testing.T) {
+	e := &exclusive{engine: newEngine()}
+	r := newRig(t, e, func(c *nearcache.Config) { c.MaxBytes = 8 << 10 })
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			own := fmt.Sprint("own-", n)
+			for i := range 500 {
+				e.write(own, fmt.Sprint(i))
+				if got, err := r.Read(t.Context(), own); got != fmt.Sprint(i) || err != nil {
+					t.Errorf("%s: %q, %v; want %d", own, got, err, i)
+				}
+				_, _ = r.Read(t.Context(), fmt.Sprint("own-", i%8))
+			}
+		})
+	}
+	wg.Wait()
+}
