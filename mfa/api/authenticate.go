@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,33 +85,38 @@ func presented(r *http.Request) tokens {
 			t.assertion = token
 		}
 	}
-	// Most cookies are others', and not worth parsing.
-	if slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return strings.Contains(line, cookieName) }) {
-		switch cookies := r.CookiesNamed(cookieName); len(cookies) {
-		case 0:
-			if namesAssertionCookie(r) {
-				t.cookie = "malformed" // no assertion: its value is none of a cookie
+	for _, line := range r.Header["Cookie"] {
+		if !strings.Contains(line, cookieName) {
+			continue // most cookies are others', and not worth parsing
+		}
+		for pair := range strings.SplitSeq(line, ";") {
+			name, value, _ := strings.Cut(pair, "=")
+			switch {
+			case strings.TrimSpace(name) != cookieName:
+			case t.cookie != "":
+				t.cookie = noAssertion // which one counts is not for us to guess
+			default:
+				t.cookie = cookieValue(value)
 			}
-		case 1:
-			t.cookie = cookies[0].Value
-		default:
-			t.cookie = "ambiguous" // no assertion: which one counts is not for us to guess
 		}
 	}
 	return t
 }
 
-// namesAssertionCookie reports whether a Cookie header has the cookie, be it
-// malformed.
-func namesAssertionCookie(r *http.Request) bool {
-	for _, line := range r.Header["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			if name, _, _ := strings.Cut(pair, "="); strings.TrimSpace(name) == cookieName {
-				return true
-			}
-		}
+// noAssertion stands for a cookie that is there and none that could be good.
+const noAssertion = "none"
+
+// cookieValue returns the value of a cookie as it stands behind the equals
+// sign, without the quotes that it may have (RFC 6265, 4.1.1).
+func cookieValue(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = s[1 : len(s)-1]
 	}
-	return false
+	if s == "" {
+		return noAssertion
+	}
+	return s
 }
 
 // complete verifies the access token, and the assertion beside or around it,

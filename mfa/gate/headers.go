@@ -181,9 +181,12 @@ func isCookie(pair, name string) bool {
 	return strings.TrimSpace(key) == name
 }
 
-// withoutCookie returns line without the cookie. The space that came after
+// withoutCookie returns line, which has the cookie, without it. The space that came after
 // it goes too where it stood first.
 func withoutCookie(line, name string) string {
+	if !strings.Contains(line, ";") {
+		return ""
+	}
 	pairs := strings.Split(line, ";")
 	first := isCookie(pairs[0], name)
 	pairs = slices.DeleteFunc(pairs, func(pair string) bool { return isCookie(pair, name) })
