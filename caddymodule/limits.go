@@ -50,6 +50,9 @@ type Page struct {
 	Off bool `json:"off,omitempty"`
 
 	// LoginURL is where a gate sends browsers that bring no access token.
+	// An empty query parameter return_to in it, as in
+	// https://example.com/login?return_to=, gets the URL of the page that was
+	// asked for; the login has to check that it is one of its own.
 	// Default: nowhere, they are answered like any other client.
 	LoginURL string `json:"login_url,omitempty"`
 }

@@ -88,7 +88,8 @@ type Config struct {
 	// to name; none means mfa.DefaultAdminRoles.
 	AdminRoles []string
 	// LoginURL is where a gate sends browsers that nobody has signed in
-	// with, "" for nowhere.
+	// with, "" for nowhere. Where its query has an empty return_to, that gets
+	// the URL of the page that was asked for.
 	LoginURL string
 	// ClientIP returns the address that a request comes from; nil means
 	// that of the connection.

@@ -148,7 +148,7 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		return g.forward(r, c, found, Outcome{Decision: PassedNone, User: user})
 	}
 	if c.byCookie && wantsPage(r) && g.handler.page != nil {
-		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(returnTo(target)))
+		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(ReturnTo(target)))
 		return Outcome{Decision: Redirected, User: user}
 	}
 	return Outcome{Decision: NoFactor, User: user, Refusal: g.factorRequired(standing)}
@@ -160,7 +160,7 @@ func (g *Gate) unauthenticated(w http.ResponseWriter, r *http.Request, target st
 	e := translate(err)
 	switch {
 	case e == errNoCredentials && wantsPage(r) && g.handler.loginURL != "":
-		redirect(w, r, g.handler.loginURL)
+		redirect(w, r, g.handler.loginTarget(r, target))
 		return Outcome{Decision: Redirected}
 	case e.status == http.StatusUnauthorized:
 		return Outcome{Decision: NoToken, Refusal: err}

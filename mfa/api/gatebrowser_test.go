@@ -131,6 +131,36 @@ func TestABrowserWithoutALoginIsSentToIt(t *testing.T) {
 	}
 }
 
+func TestALoginThatAsksForItIsToldWhereToComeBackTo(t *testing.T) {
+	for login, want := range map[string]string{
+		"https://login.example.com/in?return_to=":            "https://login.example.com/in?return_to=BACK",
+		"https://login.example.com/in?a=%20&return_to=&b=#c": "https://login.example.com/in?a=%20&return_to=BACK&b=#c",
+		"https://login.example.com/in?return_to=/home":       "https://login.example.com/in?return_to=/home",
+		"https://login.example.com/in?my_return_to=":         "https://login.example.com/in?my_return_to=",
+		"https://login.example.com/in":                       "https://login.example.com/in",
+	} {
+		e := newEdge(t, func(c *api.Config) {
+			c.LoginURL = login
+			c.PublicURLs = []string{"https://example.com", "https://www.example.com:8443"}
+		})
+		for host, origin := range map[string]string{
+			"example.com": "https://example.com", "WWW.example.com:8443": "https://www.example.com:8443",
+			"evil.example": "https://example.com",
+		} {
+			for target, path := range map[string]string{"/admin/a%2Fb?x=1&y=2": "/admin/a%2Fb?x=1&y=2", "//evil.example": "/"} {
+				r := e.request("GET", "/admin", "", "Accept", page)
+				r.Host = host
+				a := answer{ResponseRecorder: httptest.NewRecorder()}
+				o := api.NewGate(e.handler, api.Policy{}).Check(a, r, target)
+				to := strings.Replace(want, "BACK", url.QueryEscape(origin+path), 1)
+				if got := a.Header().Get("Location"); o.Decision != api.Redirected || got != to {
+					t.Errorf("%s, %s%s: %s to %q, want %q", login, host, target, o.Decision, got, to)
+				}
+			}
+		}
+	}
+}
+
 func TestABrowserWithoutAFactorIsSentToThePageAndBack(t *testing.T) {
 	e := newEdge(t, func(c *api.Config) { c.Page = true })
 	p := e.enrolled(alice)
