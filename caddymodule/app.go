@@ -112,6 +112,7 @@ type App struct {
 	routes   *api.Routes
 
 	served  bool     // some site has the handler
+	demo    bool     // some site is the demo
 	keep    []string // claims that gates ask for
 	metrics *metrics
 	service *mfa.Service  // nil where Start failed

@@ -13,10 +13,13 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("mfa", parseGlobalOption)
 	httpcaddyfile.RegisterHandlerDirective("mfa", parseDirective)
 	httpcaddyfile.RegisterDirective("mfa_require", parseRequire)
+	httpcaddyfile.RegisterHandlerDirective("mfa_demo", parseDemo)
 	// A plugin's directive stands relative to Caddy's own only. What comes
 	// last stands first: forward_auth, mfa, mfa_require.
 	httpcaddyfile.RegisterDirectiveOrder("mfa_require", httpcaddyfile.After, "forward_auth")
 	httpcaddyfile.RegisterDirectiveOrder("mfa", httpcaddyfile.After, "forward_auth")
+	// It answers everything that comes to it.
+	httpcaddyfile.RegisterDirectiveOrder("mfa_demo", httpcaddyfile.Before, "reverse_proxy")
 }
 
 // parseGlobalOption reads the global option mfa into the JSON of the app.

@@ -130,11 +130,7 @@ func (b *Bearer) devClaims(subject string, lifetime time.Duration, given []strin
 	if len(b.Audience) > 0 {
 		claims["aud"] = b.Audience
 	}
-	name := "sub"
-	if b.Claims["subject"] != "" {
-		name = b.Claims["subject"]
-	}
-	claims[name] = subject
+	claims[b.claimName("subject", "sub")] = subject
 	for _, claim := range given {
 		name, value, ok := strings.Cut(claim, "=")
 		if !ok || name == "" {
@@ -147,4 +143,12 @@ func (b *Bearer) devClaims(subject string, lifetime time.Duration, given []strin
 		claims[name] = parsed
 	}
 	return claims, nil
+}
+
+// claimName is the claim that a field is read from.
+func (b *Bearer) claimName(field, standard string) string {
+	if name := b.Claims[field]; name != "" {
+		return name
+	}
+	return standard
 }

@@ -68,7 +68,12 @@ func (a *App) announce(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
-	a.log.Info("ready: get a token with `" + program() + " mfa token --subject alice`")
+	begin := "ready: get a token with `"
+	if a.demo {
+		a.log.Info("ready: open " + a.PublicURLs[0] + " in a browser")
+		begin = "or get a token with `"
+	}
+	a.log.Info(begin + program() + " mfa token --subject alice`")
 	a.log.Info("then: curl -X POST " + a.PublicURLs[0] + a.Prefix + "/setup" +
 		` -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d '{"mfaType":"GOOGLE_AUTH"}'`)
 }

@@ -11,26 +11,35 @@ import (
 	"github.com/caddymfa/caddy-mfa/internal/testtool"
 )
 
-// TestTheDemoWorksFromItsLogAlone follows what the log of the repository's
-// Caddyfile says, step by step, as a newcomer does.
-func TestTheDemoWorksFromItsLogAlone(t *testing.T) {
-	testtool.Need(t, "curl")
-	shell := testtool.Need(t, "sh")
+// startDemo runs the repository's Caddyfile at ports of the test's own.
+func startDemo(t *testing.T) *edgetest.Edge {
+	t.Helper()
 	demo, err := os.ReadFile(filepath.Join("..", "Caddyfile"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := edgetest.New(t)
-	config := strings.NewReplacer(
-		"localhost:2019", "{$ADMIN}",
-		"8080", e.Port,
-		"8081", edgetest.FreePort(t),
-	).Replace(string(demo))
-	e.Start(config)
+	e.Start(demoPorts(t, e).Replace(string(demo)))
+	return e
+}
+
+// demoPorts puts ports of the test's own in the place of the demo's.
+func demoPorts(t *testing.T, e *edgetest.Edge) *strings.Replacer {
+	t.Helper()
+	return strings.NewReplacer("localhost:2019", "{$ADMIN}", "8080", e.Port, "8081", edgetest.FreePort(t))
+}
+
+// TestTheDemoWorksFromItsLogAlone follows what the log of the repository's
+// Caddyfile says, step by step, as a newcomer does.
+func TestTheDemoWorksFromItsLogAlone(t *testing.T) {
+	testtool.Need(t, "curl")
+	shell := testtool.Need(t, "sh")
+	e := startDemo(t)
 	e.AwaitLog("then: curl")
 	lines := e.LogLines()
-	last := lines[max(0, len(lines)-2):]
-	if len(last) != 2 || !strings.Contains(last[0], "caddy mfa token --subject alice") || !strings.Contains(last[1], "/mfa/setup") {
+	last := lines[max(0, len(lines)-3):]
+	if len(last) != 3 || !strings.Contains(last[0], "ready: open "+e.URL+" in a browser") ||
+		!strings.Contains(last[1], "caddy mfa token --subject alice") || !strings.Contains(last[2], "/mfa/setup") {
 		t.Fatalf("the log ends with\n%s", strings.Join(last, "\n"))
 	}
 	if log := e.Log(); !strings.Contains(log, "INSECURE") || !strings.Contains(log, "back it up") {
@@ -45,7 +54,7 @@ func TestTheDemoWorksFromItsLogAlone(t *testing.T) {
 		t.Fatalf("the command prints %q, want a token alone", token)
 	}
 	// The log is JSON here, where it is no terminal.
-	_, command, _ := strings.Cut(last[1], "then: ")
+	_, command, _ := strings.Cut(last[2], "then: ")
 	command = strings.ReplaceAll(command[:strings.LastIndex(command, `"}`)], `\"`, `"`)
 	run := exec.CommandContext(t.Context(), shell, "-c", command)
 	run.Env = append(os.Environ(), "TOKEN="+strings.TrimSpace(token))
