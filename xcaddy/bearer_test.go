@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/internal/edgetest"
+	"github.com/caddymfa/caddy-mfa/internal/issuertest"
 )
 
 const testSecret = "a-secret-of-more-than-32-bytes-0123456789"
@@ -24,15 +25,15 @@ func status(e *edgetest.Edge, token string) edgetest.Answer {
 }
 
 func TestATokenOfEachKindOfIssuerIsAccepted(t *testing.T) {
-	i := startIssuer(t)
-	stranger := startIssuer(t)
+	i := issuertest.Start(t)
+	stranger := issuertest.Start(t)
 	t.Setenv("MFA_TEST_SECRET", testSecret)
 	secretFile := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secretFile, []byte(testSecret), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	fromIssuer := i.Token(claims("alice", map[string]any{"iss": i.URL}))
-	fromSecret := hmacToken(t, testSecret, claims("alice", nil))
+	fromSecret := issuertest.HMAC(t, testSecret, claims("alice", nil))
 	for name, test := range map[string]struct{ option, token string }{
 		"jwks_url":              {"jwks_url " + i.URL + "/keys", fromIssuer},
 		"oidc":                  {"oidc " + i.URL, fromIssuer},
@@ -53,9 +54,9 @@ func TestATokenOfEachKindOfIssuerIsAccepted(t *testing.T) {
 			wantMethods(t, e, test.token, "GOOGLE_AUTH")
 			for what, token := range map[string]string{
 				"another issuer's key": stranger.Token(claims("alice", map[string]any{"iss": i.URL})),
-				"another secret":       hmacToken(t, testSecret+"x", claims("alice", nil)),
+				"another secret":       issuertest.HMAC(t, testSecret+"x", claims("alice", nil)),
 				// The classic: the public key, which all know, as an HMAC secret.
-				"the public key":    hmacToken(t, string(i.PEM()), claims("alice", map[string]any{"iss": i.URL})),
+				"the public key":    issuertest.HMAC(t, string(i.PEM()), claims("alice", map[string]any{"iss": i.URL})),
 				"no signature":      unsignedToken(t, claims("alice", map[string]any{"iss": i.URL})),
 				"a cut signature":   test.token[:len(test.token)-4],
 				"another signature": test.token[:strings.LastIndexByte(test.token, '.')] + fromIssuer[strings.LastIndexByte(fromIssuer, '.'):] + "AA",
@@ -69,7 +70,7 @@ func TestATokenOfEachKindOfIssuerIsAccepted(t *testing.T) {
 }
 
 func TestAFileOfKeysIsReadAgainWhenItChanges(t *testing.T) {
-	i := startIssuer(t)
+	i := issuertest.Start(t)
 	for option, content := range map[string]func() []byte{"jwks_file": i.JWKS, "public_key": i.PEM} {
 		t.Run(option, func(t *testing.T) {
 			e := edgetest.New(t)
@@ -92,7 +93,7 @@ func TestARotatedKeyIsFetchedWithoutARestart(t *testing.T) {
 		t.Skip("keys are fetched anew after half a minute at the earliest")
 	}
 	t.Parallel() // it waits
-	i := startIssuer(t)
+	i := issuertest.Start(t)
 	e := edgetest.New(t)
 	e.Start(withBearer("jwks_url " + i.URL + "/keys"))
 	enrol(t, e, i.Token(claims("alice", nil)))
@@ -108,7 +109,7 @@ func TestARotatedKeyIsFetchedWithoutARestart(t *testing.T) {
 
 func TestAnIssuerThatIsDownAtTheStartIsWaitedFor(t *testing.T) {
 	t.Parallel() // it waits
-	i := startIssuer(t)
+	i := issuertest.Start(t)
 	i.SetDown(true)
 	for _, option := range []string{"jwks_url " + i.URL + "/keys", "oidc " + i.URL} {
 		e := edgetest.New(t)
@@ -131,7 +132,7 @@ func TestAnIssuerThatIsDownAtTheStartIsWaitedFor(t *testing.T) {
 
 func TestAnIssuerThatHangsCostsSecondsAndLeavesTheRestAlone(t *testing.T) {
 	t.Parallel() // it waits
-	i := startIssuer(t)
+	i := issuertest.Start(t)
 	e := edgetest.New(t)
 	e.Start(withBearer("jwks_url http://" + hangingListener(t) + "/keys"))
 	token := i.Token(claims("alice", nil))
@@ -160,7 +161,7 @@ func TestAnIssuerThatHangsCostsSecondsAndLeavesTheRestAlone(t *testing.T) {
 }
 
 func TestAnIssuerThatIsAnotherThanConfiguredIsNotTrusted(t *testing.T) {
-	i := startIssuer(t)
+	i := issuertest.Start(t)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, i.URL+r.URL.Path, http.StatusFound) // its document names i
 	}))
@@ -208,7 +209,7 @@ func TestTheClaimsOfATokenAreChecked(t *testing.T) {
 		"an empty sub":              {change("sub", ""), 401},
 		"a sub that is a structure": {change("sub", map[string]any{"id": "alice"}), 401},
 	} {
-		answer := status(e, hmacToken(t, testSecret, test.claims))
+		answer := status(e, issuertest.HMAC(t, testSecret, test.claims))
 		if answer.Status != test.status {
 			t.Errorf("%s: %d %s, want %d", name, answer.Status, answer.Body, test.status)
 		}
@@ -258,26 +259,26 @@ func TestTheChallengesAreThoseOfRFC6750(t *testing.T) {
 func TestAClaimOfAnotherNameIsThePerson(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(withBearer("hmac_secret "+testSecret, "claim subject userId", "claim email profile.mail"))
-	number := hmacToken(t, testSecret, claims("", map[string]any{"sub": nil, "userId": 4711, "profile": map[string]any{"mail": "alice@example.org"}}))
-	text := hmacToken(t, testSecret, claims("", map[string]any{"sub": "whoever", "userId": "alice"}))
+	number := issuertest.HMAC(t, testSecret, claims("", map[string]any{"sub": nil, "userId": 4711, "profile": map[string]any{"mail": "alice@example.org"}}))
+	text := issuertest.HMAC(t, testSecret, claims("", map[string]any{"sub": "whoever", "userId": "alice"}))
 	setup := setupTOTP(t, e, text)
 	if !strings.HasPrefix(setup["otpauthUrl"].(string), "otpauth://totp/Acme:alice?") {
 		t.Errorf("the setup is for %v", setup["otpauthUrl"])
 	}
 	verifyTOTP(e, text, edgetest.Code(t, setup["secret"].(string))).WantMessage(t, "MFA setup verified and enabled")
-	again := hmacToken(t, testSecret, claims("", map[string]any{"sub": "another", "userId": "alice"}))
+	again := issuertest.HMAC(t, testSecret, claims("", map[string]any{"sub": "another", "userId": "alice"}))
 	wantMethods(t, e, again, "GOOGLE_AUTH")
 	if url := setupTOTP(t, e, number)["otpauthUrl"].(string); !strings.HasPrefix(url, "otpauth://totp/Acme:alice@example.org?") {
 		t.Errorf("the setup is for %v", url)
 	}
-	status(e, hmacToken(t, testSecret, claims("alice", nil))).WantError(t, 401, "invalid_token", "")
+	status(e, issuertest.HMAC(t, testSecret, claims("alice", nil))).WantError(t, 401, "invalid_token", "")
 }
 
 func TestPeopleOfTwoIssuersWithOneNameAreTwo(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(withBearer("hmac_secret " + testSecret))
-	one := hmacToken(t, testSecret, claims("alice", map[string]any{"iss": "https://one.example"}))
-	other := hmacToken(t, testSecret, claims("alice", map[string]any{"iss": "https://two.example"}))
+	one := issuertest.HMAC(t, testSecret, claims("alice", map[string]any{"iss": "https://one.example"}))
+	other := issuertest.HMAC(t, testSecret, claims("alice", map[string]any{"iss": "https://two.example"}))
 	enrol(t, e, one)
 	wantMethods(t, e, one, "GOOGLE_AUTH")
 	wantMethods(t, e, other)

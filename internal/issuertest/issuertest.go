@@ -1,26 +1,27 @@
-package main_test
+// Package issuertest is the login of tests: it signs access tokens and serves
+// its keys, as an OpenID Connect issuer does.
+package issuertest
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// issuer signs access tokens and serves its keys, as a login does.
-type issuer struct {
+// Issuer signs access tokens and serves its keys. It is safe for concurrent
+// use.
+type Issuer struct {
 	*httptest.Server
 
 	t       *testing.T
@@ -30,9 +31,10 @@ type issuer struct {
 	down    bool
 }
 
-func startIssuer(t *testing.T) *issuer {
+// Start starts one on loopback, which ends with the test.
+func Start(t *testing.T) *Issuer {
 	t.Helper()
-	i := &issuer{t: t}
+	i := &Issuer{t: t}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(i.JWKS()) })
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
@@ -54,7 +56,7 @@ func startIssuer(t *testing.T) *issuer {
 }
 
 // Rotate makes a new key, the only one that is served from now on.
-func (i *issuer) Rotate() {
+func (i *Issuer) Rotate() {
 	i.t.Helper()
 	raw, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -80,14 +82,14 @@ func (i *issuer) Rotate() {
 }
 
 // SetDown has the server answer errors, or its keys again.
-func (i *issuer) SetDown(down bool) {
+func (i *Issuer) SetDown(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.down = down
 }
 
 // JWKS returns the JWK set that is served.
-func (i *issuer) JWKS() []byte {
+func (i *Issuer) JWKS() []byte {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	encoded, err := json.Marshal(map[string]any{"keys": i.listed})
@@ -98,7 +100,7 @@ func (i *issuer) JWKS() []byte {
 }
 
 // PEM returns the public key as `openssl pkey -pubout` writes it.
-func (i *issuer) PEM() []byte {
+func (i *Issuer) PEM() []byte {
 	i.t.Helper()
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -114,31 +116,21 @@ func (i *issuer) PEM() []byte {
 }
 
 // Token signs claims with the current key.
-func (i *issuer) Token(claims map[string]any) string {
+func (i *Issuer) Token(claims map[string]any) string {
 	i.t.Helper()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return signed(i.t, claims, jws.WithKey(jwa.ES256, i.current))
+	return Signed(i.t, claims, jws.WithKey(jwa.ES256, i.current))
 }
 
-// hmacToken signs claims with secret.
-func hmacToken(t *testing.T, secret string, claims map[string]any) string {
+// HMAC signs claims with a shared secret.
+func HMAC(t *testing.T, secret string, claims map[string]any) string {
 	t.Helper()
-	return signed(t, claims, jws.WithKey(jwa.HS256, []byte(secret)))
+	return Signed(t, claims, jws.WithKey(jwa.HS256, []byte(secret)))
 }
 
-// unsignedToken makes a token of the algorithm none.
-func unsignedToken(t *testing.T, claims map[string]any) string {
-	t.Helper()
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := base64.RawURLEncoding.EncodeToString
-	return encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + encode(payload) + "."
-}
-
-func signed(t *testing.T, claims map[string]any, key jws.SignOption) string {
+// Signed signs claims as key says.
+func Signed(t *testing.T, claims map[string]any, key jws.SignOption) string {
 	t.Helper()
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -151,20 +143,3 @@ func signed(t *testing.T, claims map[string]any, key jws.SignOption) string {
 	return string(token)
 }
 
-// claims returns those of a token for subject that is valid for minutes,
-// with changes; nil takes a claim out.
-func claims(subject string, changes map[string]any) map[string]any {
-	all := map[string]any{
-		"sub": subject,
-		"iat": time.Now().Unix(),
-		"exp": time.Now().Add(5 * time.Minute).Unix(),
-	}
-	for name, value := range changes {
-		if value == nil {
-			delete(all, name)
-		} else {
-			all[name] = value
-		}
-	}
-	return all
-}
