@@ -1,9 +1,10 @@
 // Package caddymodule makes caddy-mfa a Caddy plugin: the app "mfa", which
 // holds the configuration and the open store, the handler "mfa", which
 // serves the product's routes and passes everything else on, the handler
-// "mfa_require", which guards routes, their Caddyfile syntax, the admin API
-// and the "caddy mfa" command. What they do is decided in the packages below
-// mfa/, which know nothing of Caddy.
+// "mfa_require", which guards routes, the handler "mfa_demo", which is a
+// backend to try them with, their Caddyfile syntax, the admin API and the
+// "caddy mfa" command. What they do is decided in the packages below mfa/,
+// which know nothing of Caddy.
 package caddymodule
 
 import (

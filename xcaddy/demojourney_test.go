@@ -1,13 +1,12 @@
 package main_test
 
 import (
-	"encoding/json"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -29,7 +28,7 @@ func TestANewcomerGetsThroughTheDemoInABrowser(t *testing.T) {
 		t.Fatalf("who is not signed in is led to %s", at)
 	}
 	b.Run(chromedp.Click(chromedp.CSS("#as-maria")))
-	b.awaitPath("/mfa/")
+	b.AwaitPath("/mfa/")
 	if back := b.at().Query().Get("return_to"); back != "/admin/?tab=people" {
 		t.Fatalf("the gate asks to come back to %q", back)
 	}
@@ -54,7 +53,7 @@ func TestANewcomerGetsThroughTheDemoInABrowser(t *testing.T) {
 	b.Run(chromedp.Click(chromedp.CSS("#sign-out")), chromedp.WaitVisible(chromedp.CSS("#as-maria")))
 	b.Run(chromedp.Click(chromedp.CSS("#as-maria")), chromedp.WaitVisible(chromedp.CSS("#admin")))
 	b.Run(chromedp.Click(chromedp.CSS("#admin")))
-	b.awaitPath("/mfa/")
+	b.AwaitPath("/mfa/")
 }
 
 // TestANewcomerFindsTheDemosMailsInTheBrowser enrols by a link that nobody
@@ -72,7 +71,7 @@ func TestANewcomerFindsTheDemosMailsInTheBrowser(t *testing.T) {
 		chromedp.Click(chromedp.CSS(".other button")),
 		chromedp.WaitVisible(chromedp.CSS("#admin")),
 	)
-	b.call(t, "setup", `{"mfaType":"MAGIC_LINK","email":"zoe@example.com"}`).Data(t)
+	b.call("setup", `{"mfaType":"MAGIC_LINK","email":"zoe@example.com"}`).Data(t)
 	b.open(e.URL + "/inbox")
 	b.look("inbox")
 	if text := b.Eval("document.querySelector('.letter').innerText"); !strings.Contains(text, "zoe@example.com") {
@@ -83,7 +82,7 @@ func TestANewcomerFindsTheDemosMailsInTheBrowser(t *testing.T) {
 		chromedp.Click(chromedp.CSS("#confirm"), chromedp.NodeVisible),
 		chromedp.WaitReady(chromedp.CSS(`#card[data-state="done"]`)),
 	)
-	if status := b.call(t, "status", "").Data(t); status["isEnabled"] != true {
+	if status := b.call("status", "").Data(t); status["isEnabled"] != true {
 		t.Errorf("after the link: %v", status)
 	}
 }
@@ -97,22 +96,12 @@ func (b *browser) at() *url.URL {
 	return at
 }
 
-// awaitPath waits until the tab has come to a path.
-func (b *browser) awaitPath(path string) {
-	b.T.Helper()
-	edgetest.Eventually(b.T, 20*time.Second, "at "+path, func() bool {
-		// An error is a page that is just being left.
-		at, err := chromedp.Run(b.Ctx, chromedp.Evaluate[string]("location.pathname"))
-		return err == nil && at == path
-	})
-}
-
 // wantGated checks what the demo's gated page says of the second factor.
 func (b *browser) wantGated(subject, method, acr string) {
 	b.T.Helper()
 	b.Run(chromedp.WaitVisible(chromedp.CSS("#gated")))
 	for header, want := range map[string]string{"X-MFA-User": subject, "X-MFA-Methods": method, "X-MFA-ACR": acr} {
-		if got := b.Eval("document.getElementById(" + quoted(header) + ").textContent"); got != want {
+		if got := b.Eval("document.getElementById(" + strconv.Quote(header) + ").textContent"); got != want {
 			b.T.Errorf("%s is %q, want %q", header, got, want)
 		}
 	}
@@ -121,40 +110,20 @@ func (b *browser) wantGated(subject, method, acr string) {
 	}
 }
 
-// call calls the API from the page, as a page of the site's own does: with
-// the browser's cookies. An empty body asks by GET.
-func (b *browser) call(t *testing.T, path, body string) edgetest.Answer {
-	t.Helper()
-	request := `{method: "GET"}`
-	if body != "" {
-		request = `{method: "POST", headers: {"Content-Type": "application/json"}, body: ` + quoted(body) + `}`
-	}
-	var answer struct {
-		Status int
-		Body   string
-	}
-	got := b.Eval(`(async () => { const r = await fetch("/mfa/` + path + `", ` + request + `);
-		return JSON.stringify({status: r.status, body: await r.text()}) })()`)
-	if err := json.Unmarshal([]byte(got), &answer); err != nil {
-		t.Fatal(err)
-	}
-	a := edgetest.Answer{Status: answer.Status, Body: answer.Body}
-	_ = json.Unmarshal([]byte(answer.Body), &a.JSON) // stays nil when it is no object
-	return a
+// call calls the API from the page, as a page of the site's own does. An
+// empty body asks by GET.
+func (b *browser) call(path, body string) edgetest.Answer {
+	b.T.Helper()
+	return edgetest.NewAnswer(b.Fetch("/mfa/"+path, body))
 }
 
 // enrolInTab sets up an authenticator app for whom the tab's cookie names,
 // at the page where a gate has sent them.
 func (b *browser) enrolInTab() {
 	b.T.Helper()
-	secret := b.call(b.T, "setup", `{"mfaType":"GOOGLE_AUTH"}`).Data(b.T)["secret"].(string)
-	b.call(b.T, "verify-setup", `{"mfaType":"GOOGLE_AUTH","code":"`+edgetest.Code(b.T, secret)+`"}`).
+	secret := b.call("setup", `{"mfaType":"GOOGLE_AUTH"}`).Data(b.T)["secret"].(string)
+	b.call("verify-setup", `{"mfaType":"GOOGLE_AUTH","code":"`+edgetest.Code(b.T, secret)+`"}`).
 		WantMessage(b.T, "MFA setup verified and enabled")
-}
-
-func quoted(text string) string {
-	encoded, _ := json.Marshal(text) // a string can always be encoded
-	return string(encoded)
 }
 
 // look leaves pictures of the page, at the sizes of a desktop and of a phone,

@@ -318,7 +318,7 @@ func TestXcaddyBuildsTheCheckout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"http.handlers.mfa\n", "\nmfa\n", "mfa.stores.bolt\n"} {
+	for _, id := range []string{"http.handlers.mfa\n", "http.handlers.mfa_demo\n", "\nmfa\n", "mfa.stores.bolt\n"} {
 		if !strings.Contains(string(modules), id) {
 			t.Errorf("the program lacks the module %q", strings.TrimSpace(id))
 		}

@@ -6,6 +6,8 @@ package browsertest
 import (
 	"context"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +74,43 @@ func (tab *Tab) Eval(expression string) string {
 		tab.T.Fatalf("%s: %v", expression, err)
 	}
 	return value
+}
+
+// AwaitPath waits until the tab has come to a page with the path.
+func (tab *Tab) AwaitPath(path string) {
+	tab.T.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		// An error is a page that is just being left, or the end of patience.
+		at, err := chromedp.Run(tab.Ctx, chromedp.Evaluate[string]("location.pathname"))
+		if err == nil && at == path {
+			return
+		}
+		select {
+		case <-tab.Ctx.Done():
+			tab.T.Fatalf("the tab does not come to %s: it is at %q", path, at)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Fetch asks for a path as a script of the tab's page does, with the
+// browser's cookies: by POST with body as JSON, or by GET when it is "".
+func (tab *Tab) Fetch(path, body string) (status int, answer string) {
+	tab.T.Helper()
+	options := "{}"
+	if body != "" {
+		options = `{method: "POST", headers: {"Content-Type": "application/json"}, body: ` + strconv.Quote(body) + `}`
+	}
+	got := tab.Eval(`(async () => { const r = await fetch(` + strconv.Quote(path) + `, ` + options + `);
+		return r.status + " " + await r.text() })()`)
+	code, answer, _ := strings.Cut(got, " ")
+	status, err := strconv.Atoi(code)
+	if err != nil {
+		tab.T.Fatal(err)
+	}
+	return status, answer
 }
 
 var (

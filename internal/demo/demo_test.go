@@ -144,6 +144,20 @@ func TestASignOutEndsTheCookie(t *testing.T) {
 	}
 }
 
+func TestACookieThatIsNoGoodAnyMoreIsCleared(t *testing.T) {
+	a := newApp(t)
+	for _, path := range []string{"/", "/sign-in", "/inbox"} {
+		w := ask(a, "GET", path, "", "Cookie", "session=of-another-key")
+		if c := w.Result().Cookies(); w.Code != 200 || len(c) != 1 || c[0].MaxAge != -1 {
+			t.Errorf("%s: %d %v", path, w.Code, c)
+		}
+		token, _ := a.config.Sign(t.Context(), Person{Subject: "maria"}, 0)
+		if c := ask(a, "GET", path, "", "Cookie", "session="+token).Result().Cookies(); len(c) != 0 {
+			t.Errorf("%s: a good one is set to %v", path, c)
+		}
+	}
+}
+
 func TestTheInboxLinksToTheSiteAlone(t *testing.T) {
 	a := newApp(t)
 	write := func(name, subject, text string) {

@@ -42,6 +42,9 @@ type page struct {
 func (a *App) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Name, p.MFA, p.At = a.config.Name, a.config.MFA, r.URL.Path
 	p.Who, p.HasMail, p.People = a.who(r), a.config.Outbox != "", people
+	if _, err := r.Cookie(a.config.Cookie); err == nil && p.Who == "" {
+		http.SetCookie(w, a.cookie("", -1)) // of a key that is no more, say: a gate would refuse it
+	}
 	if p.ReturnTo == "" {
 		p.ReturnTo = "/"
 	}

@@ -23,6 +23,14 @@ type Answer struct {
 	JSON map[string]any
 }
 
+// NewAnswer makes an Answer of what somebody else, such as a browser, has
+// got.
+func NewAnswer(status int, body string) Answer {
+	answer := Answer{Status: status, Body: body}
+	_ = json.Unmarshal([]byte(body), &answer.JSON) // stays nil when it is no object
+	return answer
+}
+
 // client follows no redirect: the tests look at each answer.
 var client = &http.Client{
 	Timeout:       patience,
@@ -91,8 +99,8 @@ func read(response *http.Response) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	answer := Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
-	_ = json.Unmarshal(body, &answer.JSON) // stays nil when it is no object
+	answer := NewAnswer(response.StatusCode, string(body))
+	answer.Header = response.Header
 	return answer, nil
 }
 

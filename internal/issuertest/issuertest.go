@@ -142,4 +142,3 @@ func Signed(t *testing.T, claims map[string]any, key jws.SignOption) string {
 	}
 	return string(token)
 }
-

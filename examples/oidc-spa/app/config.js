@@ -1,0 +1,3 @@
+// What differs from one deployment to the next.
+export const issuer = "https://login.example.com";
+export const clientID = "spa";
