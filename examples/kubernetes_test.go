@@ -204,7 +204,7 @@ func TestTheSidecarRunsWithAKeyFromASecret(t *testing.T) {
 	e.Write("key.caddyfile", strings.Replace(read(t, "kubernetes/key.caddyfile"), "{\n", "{\n\tadmin {$ADMIN}\n", 1))
 	_, indented, _ := strings.Cut(read(t, "kubernetes/README.md"), "   ```sh\n")
 	makeKey, _, _ := strings.Cut(indented, "   ```")
-	shell(t, e, replaced(t, makeKey, "caddy start", "caddy start --adapter caddyfile", "caddy stop", "caddy stop --address "+e.Admin()))
+	shell(t, e, replaced(t, makeKey, "caddy stop", "caddy stop --address "+e.Admin()))
 	if entries, err := filepath.Glob(filepath.Join(e.Dir, "*")); err != nil || !slices.Contains(entries, filepath.Join(e.Dir, "mfa.key")) || slices.Contains(entries, filepath.Join(e.Dir, "throwaway")) {
 		t.Fatalf("after making the key there are %v (%v)", entries, err)
 	}
