@@ -54,6 +54,7 @@ func New(config Config) *App {
 	a.routes.HandleFunc("POST /sign-in", a.signIn)
 	a.routes.HandleFunc("POST /sign-out", a.signOut)
 	a.routes.HandleFunc("GET /inbox", a.inbox)
+	a.routes.HandleFunc("GET /base.css", asset("base.css", "text/css; charset=utf-8"))
 	a.routes.HandleFunc("GET /demo.css", asset("demo.css", "text/css; charset=utf-8"))
 	a.routes.HandleFunc("GET /icon.svg", asset("icon.svg", "image/svg+xml"))
 	a.routes.HandleFunc("GET /demo.js", asset("demo.js", "text/javascript; charset=utf-8"))
