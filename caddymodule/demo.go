@@ -50,14 +50,10 @@ func parseDemo(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 
 // Provision finds the app and makes sure that it is one for trying things.
 func (d *Demo) Provision(ctx caddy.Context) error {
-	app, err := ctx.AppIfConfigured("mfa")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return errors.New("mfa_demo needs the global option mfa, with `bearer { dev … }`: add it to the global options")
+	var err error
+	if d.app, err = appFor("mfa_demo", ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("loading mfa app: %w", err)
-	}
-	d.app = app.(*App)
 	switch b := d.app.Bearer; {
 	case !b.Dev:
 		return errors.New("mfa_demo lets everybody sign in as anybody, so it works with the dev issuer alone: " +

@@ -82,14 +82,10 @@ func (Gate) CaddyModule() caddy.ModuleInfo {
 
 // Provision checks the options and finds the app.
 func (g *Gate) Provision(ctx caddy.Context) error {
-	app, err := ctx.AppIfConfigured("mfa")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return errors.New("mfa_require needs the global option mfa: add mfa { … } to the global options")
+	var err error
+	if g.app, err = appFor("mfa_require", ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("loading mfa app: %w", err)
-	}
-	g.app = app.(*App)
 	if err := g.expandPlaceholders(); err != nil {
 		return fmt.Errorf("mfa_require: %w", err)
 	}

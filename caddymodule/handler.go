@@ -36,17 +36,25 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	app, err := ctx.AppIfConfigured("mfa")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return errors.New("the mfa handler needs the global option mfa: add mfa { … } to the global options")
+	var err error
+	if h.app, err = appFor("the mfa handler", ctx); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("loading mfa app: %w", err)
-	}
-	h.app = app.(*App)
 	h.routes = h.app.routes
 	h.app.served = true
 	return nil
+}
+
+// appFor returns the app, which a handler needs.
+func appFor(handler string, ctx caddy.Context) (*App, error) {
+	app, err := ctx.AppIfConfigured("mfa")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, fmt.Errorf("%s needs the global option mfa: add mfa { … } to the global options", handler)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("loading mfa app: %w", err)
+	}
+	return app.(*App), nil
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
