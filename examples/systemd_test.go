@@ -100,10 +100,22 @@ func TestTheServiceTellsSystemdThatItIsReadyAndKeepsItsState(t *testing.T) {
 	token := login.Token(claims("alice", map[string]any{"iss": login.URL, "aud": e.URL}))
 	wantShut(t, e, "/admin/users", token)
 	enrol(t, e, token)
-	out, stderr, err := e.Command("mfa", "users", "list", "--address", admin)
-	if err != nil || !strings.Contains(out, "alice") {
-		t.Errorf("through the socket: %v\n%s%s", err, out, stderr)
+	known := func() {
+		t.Helper()
+		out, stderr, err := e.Command("mfa", "users", "list", "--address", admin)
+		if err != nil || !strings.Contains(out, "alice") {
+			t.Errorf("through the socket: %v\n%s%s", err, out, stderr)
+		}
 	}
+	known()
+	_, arguments, _ := strings.Cut(read(t, unit), "ExecReload=/usr/local/bin/caddy ")
+	arguments, _, _ = strings.Cut(arguments, "\n")
+	if _, stderr, err := e.Command(strings.Fields(replaced(t, arguments, "/etc/caddy-mfa/Caddyfile", "Caddyfile"))...); err != nil {
+		t.Errorf("reloading: %v\n%s", err, stderr)
+	}
+	e.Stop()
+	e.Start("")
+	known()
 	for _, name := range []string{"state/mfa.db", "state/mfa.key"} {
 		if info, err := os.Stat(filepath.Join(e.Dir, name)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", name, info, err)
