@@ -151,7 +151,7 @@ func TestALoginThatAsksForItIsToldWhereToComeBackTo(t *testing.T) {
 				r := e.request("GET", "/admin", "", "Accept", page)
 				r.Host = host
 				a := answer{ResponseRecorder: httptest.NewRecorder()}
-				o := api.NewGate(e.handler, api.Policy{}).Check(a, r, target)
+				o := api.NewGate(e.handler, api.Policy{}).Check(a, r, target, nil)
 				to := strings.Replace(want, "BACK", url.QueryEscape(origin+path), 1)
 				if got := a.Header().Get("Location"); o.Decision != api.Redirected || got != to {
 					t.Errorf("%s, %s%s: %s to %q, want %q", login, host, target, o.Decision, got, to)
