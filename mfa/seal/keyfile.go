@@ -8,10 +8,8 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/mac"
 
 	"github.com/caddymfa/caddy-mfa/mfa/internal/newfile"
 )
@@ -38,34 +36,38 @@ var (
 // Load reads the key file at path. ErrNoKeyFile or ErrBadKeyFile is
 // returned when there is none to be had.
 func Load(path string) (*Keys, error) {
-	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s", ErrNoKeyFile, path)
-	}
+	r, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading key file: %w", err)
+		return nil, err
 	}
-	var file keyFile
-	if err := json.Unmarshal(content, &file); err != nil {
-		// The decoder's own text may quote a byte of the key.
-		return nil, fmt.Errorf("%w: %s: not JSON", ErrBadKeyFile, path)
-	}
-	if file.Format != keyFileFormat {
-		return nil, fmt.Errorf("%w: %s: its format is not %q", ErrBadKeyFile, path, keyFileFormat)
-	}
-	sealing, err := parseKeyset(file.Sealing)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: sealing keyset does not parse", ErrBadKeyFile, path)
-	}
-	hashing, err := parseKeyset(file.Hashing)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: hashing keyset does not parse", ErrBadKeyFile, path)
-	}
-	keys, err := newKeys(sealing, hashing)
+	keys, err := newKeys(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBadKeyFile, path, err)
 	}
 	return keys, nil
+}
+
+func read(path string) (ring, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ring{}, fmt.Errorf("%w: %s", ErrNoKeyFile, path)
+	}
+	if err != nil {
+		return ring{}, fmt.Errorf("reading key file: %w", err)
+	}
+	var file keyFile
+	if err := json.Unmarshal(content, &file); err != nil {
+		// The decoder's own text may quote a byte of the key.
+		return ring{}, fmt.Errorf("%w: %s: not JSON", ErrBadKeyFile, path)
+	}
+	if file.Format != keyFileFormat {
+		return ring{}, fmt.Errorf("%w: %s: its format is not %q", ErrBadKeyFile, path, keyFileFormat)
+	}
+	r, err := file.parse()
+	if err != nil {
+		return ring{}, fmt.Errorf("%w: %s: %w", ErrBadKeyFile, path, err)
+	}
+	return r, nil
 }
 
 // LoadOrCreate reads the key file at path, and makes one with mode 0600
@@ -90,23 +92,38 @@ func LoadOrCreate(path string) (keys *Keys, created bool, err error) {
 }
 
 func newKeyFile() ([]byte, error) {
-	sealing, err := keyset.NewHandle(aead.XChaCha20Poly1305KeyTemplate())
+	sealing, err := keyset.NewHandle(sealingTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("making sealing key: %w", err)
 	}
-	hashing, err := keyset.NewHandle(mac.HMACSHA256Tag256KeyTemplate())
+	hashing, err := keyset.NewHandle(hashingTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("making hashing key: %w", err)
 	}
+	return ring{sealing: sealing, hashing: hashing}.format()
+}
+
+// parse reads both keysets. No error of it quotes a key.
+func (f keyFile) parse() (r ring, err error) {
+	if r.sealing, err = parseKeyset(f.Sealing); err != nil {
+		return r, errors.New("sealing keyset does not parse")
+	}
+	if r.hashing, err = parseKeyset(f.Hashing); err != nil {
+		return r, errors.New("hashing keyset does not parse")
+	}
+	return r, nil
+}
+
+// format writes a key file.
+func (r ring) format() (content []byte, err error) {
 	file := keyFile{Format: keyFileFormat}
-	if file.Sealing, err = formatKeyset(sealing); err != nil {
+	if file.Sealing, err = formatKeyset(r.sealing); err != nil {
 		return nil, err
 	}
-	if file.Hashing, err = formatKeyset(hashing); err != nil {
+	if file.Hashing, err = formatKeyset(r.hashing); err != nil {
 		return nil, err
 	}
-	content, err := json.MarshalIndent(file, "", "  ")
-	if err != nil {
+	if content, err = json.MarshalIndent(file, "", "  "); err != nil {
 		return nil, fmt.Errorf("writing keysets: %w", err)
 	}
 	return append(content, '\n'), nil

@@ -1,6 +1,6 @@
 // Package newfile makes files that hold secrets: never over one that is
-// there already and, wherever the file system has links, whole or not at
-// all.
+// there already, unless it is to be replaced, and, wherever the file system
+// has links, whole or not at all.
 package newfile
 
 import (
@@ -38,6 +38,40 @@ func Write(path string, content []byte) error {
 		return fmt.Errorf("making %s: %w", path, fs.ErrExist)
 	}
 	if err != nil {
+		return fmt.Errorf("putting file in place: %w", err)
+	}
+	return SyncDir(dir)
+}
+
+// Replace puts a file that holds content in the place of the one at path,
+// durably and at once: whoever reads it, also after a crash, finds the old
+// content or the new. Mode and owner stay; a symbolic link stays one. An
+// error that wraps fs.ErrNotExist is returned when there is no file.
+func Replace(path string, content []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("finding file: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("finding file: %w", err)
+	}
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("making temporary file: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	if err := keepOwner(tmp, info); err != nil {
+		return errors.Join(fmt.Errorf("keeping owner: %w", err), tmp.Close())
+	}
+	if err := tmp.Chmod(info.Mode().Perm()); err != nil {
+		return errors.Join(fmt.Errorf("keeping mode: %w", err), tmp.Close())
+	}
+	if err := writeThrough(tmp, content); err != nil {
+		return fmt.Errorf("writing temporary file: %w", err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return fmt.Errorf("putting file in place: %w", err)
 	}
 	return SyncDir(dir)
