@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -30,8 +31,9 @@ func (s *Service) Restore(ctx context.Context, into store.Snapshotter, r io.Read
 		if err != nil {
 			return ErrForeignBackup
 		}
-		if text, err := s.documents.keys.Open(label(checkKey), check); err != nil || string(text) != checkText {
-			return ErrForeignBackup
+		if pair, _, err := openCheck(s.documents.keys, check); err != nil || !s.documents.keys.Hold(pair) {
+			sealing, _ := seal.KeyOf(check)
+			return fmt.Errorf("%w: it is sealed with key %s, which the key file does not hold, or no longer", ErrForeignBackup, sealing)
 		}
 		if overwrite {
 			return nil

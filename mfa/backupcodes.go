@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
 
 // codeAlphabet is Crockford's base 32: no I, L, O or U to misread.
@@ -59,10 +57,10 @@ func codeLabel(account string) string { return "caddy-mfa backup code " + accoun
 
 // hashCodes returns what is kept of codes. A code has 60 random bits and
 // the key is not in the database, so a fast hash is enough.
-func hashCodes(keys *seal.Keys, account string, codes []string) ([][]byte, error) {
+func (d documents) hashCodes(account string, codes []string) ([][]byte, error) {
 	hashes := make([][]byte, len(codes))
 	for i, code := range codes {
-		hash, err := keys.Hash(codeLabel(account), []byte(normalizeCode(code)))
+		hash, err := d.hash(codeLabel(account), []byte(normalizeCode(code)))
 		if err != nil {
 			return nil, fmt.Errorf("hashing backup codes: %w", err)
 		}
@@ -98,7 +96,7 @@ func (u *user) setBackupCodes(hashes [][]byte) {
 // ErrNotEnrolled when they have none.
 func (s *Service) ReplaceBackupCodes(ctx context.Context, caller Caller) ([]string, error) {
 	codes := newBackupCodes(s.backupCodes)
-	hashes, err := hashCodes(s.documents.keys, caller.accountKey(), codes)
+	hashes, err := s.documents.hashCodes(caller.accountKey(), codes)
 	if err != nil {
 		return nil, err
 	}

@@ -28,10 +28,43 @@ type documents struct {
 // label is what a document is sealed under.
 func label(key string) string { return "caddy-mfa document " + key }
 
-func (d documents) decode(key string, sealed []byte, into any) error {
+// open opens the document under key. store.ErrCorrupt is returned when it is
+// none of ours, store.ErrUnavailable when this node lacks the key.
+func (d documents) open(key string, sealed []byte) ([]byte, error) {
 	text, err := d.keys.Open(label(key), sealed)
+	if errors.Is(err, seal.ErrUnknownKey) {
+		return nil, fmt.Errorf("%w: opening document: %w", store.ErrUnavailable, err)
+	}
 	if err != nil {
-		return fmt.Errorf("%w: opening document: %w", store.ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: opening document: %w", store.ErrCorrupt, err)
+	}
+	return text, nil
+}
+
+// seal seals the document under key. store.ErrUnavailable is returned when
+// this node lacks the key in use.
+func (d documents) seal(key string, text []byte) ([]byte, error) {
+	sealed, err := d.keys.Seal(label(key), text)
+	if errors.Is(err, seal.ErrUnknownKey) {
+		return nil, fmt.Errorf("%w: sealing document: %w", store.ErrUnavailable, err)
+	}
+	return sealed, err
+}
+
+// hash makes a keyed hash. store.ErrUnavailable is returned when this node
+// lacks the key in use.
+func (d documents) hash(label string, secret []byte) ([]byte, error) {
+	hash, err := d.keys.Hash(label, secret)
+	if errors.Is(err, seal.ErrUnknownKey) {
+		return nil, fmt.Errorf("%w: hashing: %w", store.ErrUnavailable, err)
+	}
+	return hash, err
+}
+
+func (d documents) decode(key string, sealed []byte, into any) error {
+	text, err := d.open(key, sealed)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("%w: decoding document: %w", store.ErrCorrupt, err)
@@ -83,7 +116,7 @@ func (t transaction) put(key string, document any) error {
 	if err != nil {
 		return fmt.Errorf("encoding document: %w", err)
 	}
-	sealed, err := t.keys.Seal(label(key), text)
+	sealed, err := t.seal(key, text)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ const (
 	EventEnforcementOn   EventKind = "enforcement_on"
 	EventEnforcementOff  EventKind = "enforcement_off"
 	EventSigningKeysMade EventKind = "signing_keys_changed"
+	EventSealingKeysMade EventKind = "sealing_keys_changed"
 )
 
 // Event is one security event. It holds no secret.

@@ -2,19 +2,34 @@ package mfa
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
-// checkKey is the document that ties a store to its keys. Every node reads
-// it at start: one that holds other keys stays out.
-const checkKey = "seal/check"
+// checkKey is the document that ties a store to its keys, and says which of
+// them are in use: the sealing key is the one that it is sealed with, the
+// hashing key is named in it. Every node follows it: one that lacks these
+// keys stays out.
+const checkKey = sealPrefix + "check"
 
-// checkText is what the document seals.
+// sealPrefix is that of the documents that keys are kept in step by.
+const sealPrefix = "seal/"
+
+// checkText is what the document seals while the keys are those that the
+// store was made with.
 const checkText = "caddy-mfa"
+
+// keyCheck is what it seals once they were changed.
+type keyCheck struct {
+	Product string     `json:"product"` // checkText
+	Hashing seal.KeyID `json:"hashing"`
+	Since   time.Time  `json:"since"` // of the change
+}
 
 var (
 	// ErrKeyMissing is returned when a store has been used with a key file
@@ -84,7 +99,7 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, M
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		sealed, err := keys.Seal(label(checkKey), []byte(checkText))
+		sealed, err := newCheck(keys)
 		if err != nil {
 			return err
 		}
@@ -97,10 +112,70 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, M
 	return keys, Made{Keys: created, Store: adopted}, nil
 }
 
+// newCheck makes the document of a store that is new: the newest keys are
+// in use.
+func newCheck(keys *seal.Keys) ([]byte, error) {
+	if len(keys.Hashing()) > 1 {
+		return sealCheck(keys, keys.Newest(), time.Time{})
+	}
+	return keys.Seal(label(checkKey), []byte(checkText))
+}
+
+// compare takes the keys into use that check names. Where they are not at
+// hand, keys are of no use until they are.
 func compare(keys *seal.Keys, check []byte, path string) error {
-	text, err := keys.Open(label(checkKey), check)
-	if err != nil || string(text) != checkText {
-		return fmt.Errorf("%w: %s holds key %s; put the file back that was in use when the store was made", ErrKeyMismatch, path, keys.ID())
+	sealing, _ := seal.KeyOf(check)
+	pair, _, err := openCheck(keys, check)
+	if errors.Is(err, seal.ErrUnknownKey) {
+		pair, err = seal.Pair{Sealing: sealing}, nil
+	}
+	if err == nil {
+		err = keys.Use(pair)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the store is sealed with key %s, %s holds key %s; put the file there that the other nodes have, or the one that was in use when the store was made",
+			ErrKeyMismatch, sealing, path, keys.ID())
 	}
 	return nil
+}
+
+// openCheck reads which keys are in use, and since when; the time is zero
+// where it is the first pair. An error is returned when keys do not open
+// the document.
+func openCheck(keys *seal.Keys, check []byte) (seal.Pair, time.Time, error) {
+	sealing, ok := seal.KeyOf(check)
+	if !ok {
+		return seal.Pair{}, time.Time{}, seal.ErrNotOpened
+	}
+	// Keys that are out of step open nothing, others of the same file do.
+	first := seal.Pair{Sealing: sealing, Hashing: keys.Hashing()[0]}
+	keys, err := keys.Using(first)
+	if err != nil {
+		return seal.Pair{}, time.Time{}, err
+	}
+	text, err := keys.Open(label(checkKey), check)
+	if err != nil {
+		return seal.Pair{}, time.Time{}, err
+	}
+	if string(text) == checkText {
+		return first, time.Time{}, nil
+	}
+	var changed keyCheck
+	if err := json.Unmarshal(text, &changed); err != nil || changed.Product != checkText {
+		return seal.Pair{}, time.Time{}, fmt.Errorf("%w: the key check is not one", store.ErrCorrupt)
+	}
+	return seal.Pair{Sealing: sealing, Hashing: changed.Hashing}, changed.Since, nil
+}
+
+// sealCheck makes the document that takes pair into use.
+func sealCheck(keys *seal.Keys, pair seal.Pair, since time.Time) ([]byte, error) {
+	keys, err := keys.Using(pair)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(keyCheck{Product: checkText, Hashing: pair.Hashing, Since: since})
+	if err != nil {
+		return nil, fmt.Errorf("encoding key check: %w", err)
+	}
+	return keys.Seal(label(checkKey), text)
 }

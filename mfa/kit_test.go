@@ -1,14 +1,17 @@
 package mfa_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/totp"
 )
 
@@ -178,3 +181,17 @@ func (f *fixture) credentialID(caller mfa.Caller, kind factor.Type) string {
 	}
 	return ids[0]
 }
+
+// snapshotted is a snapshot of a store.
+type snapshotted []byte
+
+func snapshot(t *testing.T, st store.Store) snapshotted {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := st.(store.Snapshotter).Snapshot(t.Context(), &buf); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func (s snapshotted) reader() io.Reader { return bytes.NewReader(s) }

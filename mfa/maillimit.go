@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // mailLimit is how many mails may go out within a span of time.
@@ -55,13 +56,42 @@ func remove(sent []time.Time, at time.Time) []time.Time {
 	return sent
 }
 
-// addressKey names the count of an address without telling the address.
-func (s *Service) addressKey(address string) (string, error) {
-	hash, err := s.documents.keys.Hash("caddy-mfa mail address", []byte(address))
+// addressKeys names the count of an address without telling the address:
+// where it is kept, and where it was before the keys were changed.
+func (s *Service) addressKeys(address string) ([]string, error) {
+	hashes, err := s.documents.keys.Hashes("caddy-mfa mail address", []byte(address))
 	if err != nil {
-		return "", fmt.Errorf("hashing address: %w", err)
+		return nil, fmt.Errorf("%w: hashing address: %w", store.ErrUnavailable, err)
 	}
-	return mailPrefix + base64.RawURLEncoding.EncodeToString(hash), nil
+	keys := make([]string, len(hashes))
+	for i, hash := range hashes {
+		keys[i] = mailPrefix + base64.RawURLEncoding.EncodeToString(hash)
+	}
+	return keys, nil
+}
+
+// count reads the mails to an address, whose keys are given.
+func (t transaction) count(addressKeys []string) (mailCount, error) {
+	var all mailCount
+	for _, key := range addressKeys {
+		var count mailCount
+		if _, err := t.get(key, &count); err != nil {
+			return mailCount{}, err
+		}
+		all.Mails = append(all.Mails, count.Mails...)
+	}
+	slices.SortFunc(all.Mails, time.Time.Compare)
+	return all, nil
+}
+
+// putCount writes them, to one place.
+func (t transaction) putCount(addressKeys []string, count mailCount) error {
+	for _, key := range addressKeys[1:] {
+		if err := t.tx.Delete(key); err != nil {
+			return err
+		}
+	}
+	return t.put(addressKeys[0], count)
 }
 
 // deliver sends the mail of a setup. The mail is counted before it goes
@@ -70,7 +100,7 @@ func (s *Service) addressKey(address string) (string, error) {
 // the server refuses counts, or any number of them could be tried.
 func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer) error {
 	userKey := userPrefix + caller.accountKey()
-	addressKey, err := s.addressKey(offer.Address)
+	addressKeys, err := s.addressKeys(offer.Address)
 	if err != nil {
 		return err
 	}
@@ -80,8 +110,8 @@ func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer
 		if err != nil {
 			return err
 		}
-		var count mailCount
-		if _, err := t.get(addressKey, &count); err != nil {
+		count, err := t.count(addressKeys)
+		if err != nil {
 			return err
 		}
 		if u.Mails, err = userMailLimit.add(u.Mails, now); err != nil {
@@ -93,8 +123,8 @@ func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer
 		if err := t.put(userKey, u); err != nil {
 			return err
 		}
-		return t.put(addressKey, count)
-	}, userKey, addressKey)
+		return t.putCount(addressKeys, count)
+	}, append(addressKeys[:len(addressKeys):len(addressKeys)], userKey)...)
 	if err != nil {
 		return err
 	}
@@ -103,14 +133,14 @@ func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer
 	ctx = context.WithoutCancel(ctx)
 	if err := offer.Deliver(ctx); err != nil {
 		if errors.Is(err, mail.ErrUnavailable) {
-			err = errors.Join(err, s.uncount(ctx, userKey, addressKey, now))
+			err = errors.Join(err, s.uncount(ctx, userKey, addressKeys, now))
 		}
 		return fmt.Errorf("%w: %w", ErrMailNotSent, err)
 	}
 	return nil
 }
 
-func (s *Service) uncount(ctx context.Context, userKey, addressKey string, at time.Time) error {
+func (s *Service) uncount(ctx context.Context, userKey string, addressKeys []string, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	return s.documents.update(ctx, func(t transaction) error {
@@ -118,8 +148,8 @@ func (s *Service) uncount(ctx context.Context, userKey, addressKey string, at ti
 		if found, err := t.get(userKey, &u); err != nil || !found {
 			return err
 		}
-		var count mailCount
-		if _, err := t.get(addressKey, &count); err != nil {
+		count, err := t.count(addressKeys)
+		if err != nil {
 			return err
 		}
 		u.Mails = remove(u.Mails, at)
@@ -127,6 +157,6 @@ func (s *Service) uncount(ctx context.Context, userKey, addressKey string, at ti
 		if err := t.put(userKey, u); err != nil {
 			return err
 		}
-		return t.put(addressKey, count)
-	}, userKey, addressKey)
+		return t.putCount(addressKeys, count)
+	}, append(addressKeys[:len(addressKeys):len(addressKeys)], userKey)...)
 }

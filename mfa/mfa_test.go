@@ -29,8 +29,10 @@ type fixture struct {
 	t      *testing.T
 	config mfa.Config
 	store  store.Store
-	mails  *mailbox
-	events *journal
+	// keyPath is where the key file is.
+	keyPath string
+	mails   *mailbox
+	events  *journal
 
 	mu  sync.Mutex
 	now time.Time
@@ -73,7 +75,7 @@ func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, store: st, mails: mails, events: &journal{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	f := &fixture{t: t, store: st, keyPath: filepath.Join(dir, "mfa.key"), mails: mails, events: &journal{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	config := mfa.Config{
 		Store: st,
 		Keys:  keys,

@@ -20,7 +20,7 @@ const refreshGrace = 10 * time.Second
 
 // refreshToken makes the token of the session's present generation.
 func (s *Service) refreshToken(account string, shown session) (string, error) {
-	hash, err := s.documents.keys.Hash(refreshLabel(account), []byte(shown.ID+"."+strconv.Itoa(shown.Generation)))
+	hash, err := s.documents.hash(refreshLabel(account), []byte(shown.ID+"."+strconv.Itoa(shown.Generation)))
 	if err != nil {
 		return "", fmt.Errorf("making refresh token: %w", err)
 	}

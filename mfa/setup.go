@@ -71,7 +71,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 		lifetime = PendingLifetime
 	}
 	codes := newBackupCodes(s.backupCodes)
-	hashes, err := hashCodes(s.documents.keys, account.Key, codes)
+	hashes, err := s.documents.hashCodes(account.Key, codes)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (s *Service) adopt(u *user, caller Caller) error {
 	if len(u.Handle) == handleSize {
 		return nil
 	}
-	hash, err := s.documents.keys.Hash("caddy-mfa user handle", []byte(caller.accountKey()))
+	hash, err := s.documents.hash("caddy-mfa user handle", []byte(caller.accountKey()))
 	if err != nil {
 		return fmt.Errorf("making user handle: %w", err)
 	}

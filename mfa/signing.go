@@ -55,9 +55,9 @@ func (s *signing) open(_ string, sealed []byte) (*signingKeys, int, error) {
 	if sealed == nil {
 		return nil, 0, nil
 	}
-	encoded, err := s.documents.keys.Open(label(signingKey), sealed)
+	encoded, err := s.documents.open(signingKey, sealed)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: opening signing keys: %w", store.ErrCorrupt, err)
+		return nil, 0, fmt.Errorf("opening signing keys: %w", err)
 	}
 	keyring, err := assertion.ParseKeyring(encoded)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *signing) put(tx store.Tx, keyring *assertion.Keyring) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := s.documents.keys.Seal(label(signingKey), encoded)
+	sealed, err := s.documents.seal(signingKey, encoded)
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,15 @@ func (s *Service) JWKS(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	return keys.keyring.JWKS(s.now().UTC())
+}
+
+// SigningKeys describes the keys that assertions are signed and verified with.
+func (s *Service) SigningKeys(ctx context.Context) ([]assertion.KeyInfo, error) {
+	keys, err := s.signing.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keys.keyring.Keys(s.now().UTC()), nil
 }
 
 // RotateSigningKey makes a new signing key. It is published at once and signs

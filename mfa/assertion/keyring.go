@@ -70,3 +70,26 @@ func (k *Keyring) byHeader(header string, now time.Time) (*signingKey, bool) {
 	}
 	return nil, false
 }
+
+// KeyInfo describes a key of a set.
+type KeyInfo struct {
+	// ID is its RFC 7638 thumbprint, the kid of what it signs.
+	ID string
+	// From is when it begins to sign, Until when it counts no more, zero while
+	// no key follows it.
+	From, Until time.Time
+	// Signs says that it is the one which signs.
+	Signs bool
+}
+
+// Keys describes the keys that count at now, oldest first.
+func (k *Keyring) Keys(now time.Time) []KeyInfo {
+	signer := k.signer(now)
+	var infos []KeyInfo
+	for _, key := range k.keys {
+		if !key.expired(now) {
+			infos = append(infos, KeyInfo{ID: key.id, From: key.from, Until: key.until, Signs: key == signer})
+		}
+	}
+	return infos
+}

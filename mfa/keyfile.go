@@ -1,0 +1,129 @@
+package mfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// KeyPoll is how often a node should call KeyFile.Follow.
+const KeyPoll = 5 * time.Second
+
+// KeyFile keeps the sealing keys of one node in step with its key file and
+// with the store that all nodes share, and changes them:
+//
+//  1. Stage adds a new pair of keys to the file. The store asks all nodes
+//     whether they have it; the operator copies the file to those that do not.
+//  2. Promote takes the pair into use, by one Update of the document that
+//     every node follows. Older keys still open what they have sealed.
+//  3. Reseal seals the documents anew.
+//  4. Retire removes the older keys from the file once nothing needs them.
+//
+// Each step can be repeated, by any node, after whatever has interrupted it.
+type KeyFile struct {
+	documents documents
+	config    KeyFileConfig
+
+	changing sync.Mutex // held while the file is changed
+	marked   nodeMark   // what this node last said of itself
+	markKey  string
+}
+
+// KeyFileConfig is what a KeyFile is made of.
+type KeyFileConfig struct {
+	// Store keeps the records, and Keys seal them; see LoadKeys. Required.
+	Store store.Store
+	Keys  *seal.Keys
+	// Path is where Keys were loaded from. Required.
+	Path string
+	// Node names this node to the operator.
+	Node string
+	// Shared says that other nodes may use the store too.
+	Shared bool
+	// TokenLifetime is Config.TokenLifetime.
+	TokenLifetime time.Duration
+	// Journal is told of changes; nil means nobody is.
+	Journal Journal
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// NewKeyFile makes a KeyFile.
+func NewKeyFile(config KeyFileConfig) (*KeyFile, error) {
+	if config.Store == nil || config.Keys == nil || config.Path == "" {
+		return nil, errors.New("a store, keys and their path are required")
+	}
+	var err error
+	if config.TokenLifetime, _, err = Lifetimes(config.TokenLifetime, 0); err != nil {
+		return nil, err
+	}
+	if config.Journal == nil {
+		config.Journal = nowhere{}
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return &KeyFile{
+		documents: documents{store: config.Store, keys: config.Keys},
+		config:    config,
+		markKey:   markPrefix + newID(),
+	}, nil
+}
+
+// Followed tells what a call of Follow has changed.
+type Followed struct {
+	File bool // the file was read again, and holds other keys
+	Use  bool // other keys are in use
+}
+
+// Follow reads the key file again, where it has changed, and takes the keys
+// into use that the store says are. ErrKeyMismatch is returned when the node
+// lacks them: it then neither reads nor writes records, until a later call
+// finds them in the file. A file that is damaged, or lacks the key in use,
+// is not taken over.
+func (k *KeyFile) Follow(ctx context.Context) (Followed, error) {
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	return k.follow(ctx)
+}
+
+func (k *KeyFile) follow(ctx context.Context) (f Followed, err error) {
+	before := k.documents.keys.InUse()
+	changed, fileErr := k.reload()
+	f.File = changed
+	state, err := k.state(ctx)
+	if err != nil {
+		return f, errors.Join(fileErr, err)
+	}
+	if err := compare(k.documents.keys, state.check, k.config.Path); err != nil {
+		return f, errors.Join(fileErr, err)
+	}
+	f.Use = k.documents.keys.InUse() != before
+	if state.rotation != nil {
+		err = k.mark(ctx, *state.rotation)
+	}
+	return f, errors.Join(fileErr, err)
+}
+
+// reload takes over what the file holds now.
+func (k *KeyFile) reload() (changed bool, err error) {
+	loaded, err := seal.Load(k.config.Path)
+	if err != nil {
+		return false, err
+	}
+	keys := k.documents.keys
+	if equal(loaded.Sealing(), keys.Sealing()) && equal(loaded.Hashing(), keys.Hashing()) {
+		return false, nil
+	}
+	if err := keys.Adopt(loaded); err != nil {
+		return false, fmt.Errorf("reading %s again: %w: going on with the keys that it held before", k.config.Path, err)
+	}
+	return true, nil
+}
+
+func equal(a, b []seal.KeyID) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
