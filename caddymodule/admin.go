@@ -47,14 +47,19 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 // Routes implements caddy.AdminRouter.
 func (a *Admin) Routes() []caddy.AdminRoute {
 	routes := map[string]func(*App, http.ResponseWriter, *http.Request) error{
-		"GET /mfa/users":        (*App).adminUsers,
-		"GET /mfa/user":         (*App).adminUser,
-		"DELETE /mfa/user":      (*App).adminDelete,
-		"POST /mfa/user/reset":  (*App).adminReset,
-		"POST /mfa/user/unlock": (*App).adminUnlock,
-		"POST /mfa/keys/rotate": (*App).adminRotate,
-		"GET /mfa/backup":       (*App).adminBackup,
-		"POST /mfa/restore":     (*App).adminRestore,
+		"GET /mfa/users":         (*App).adminUsers,
+		"GET /mfa/user":          (*App).adminUser,
+		"DELETE /mfa/user":       (*App).adminDelete,
+		"POST /mfa/user/reset":   (*App).adminReset,
+		"POST /mfa/user/unlock":  (*App).adminUnlock,
+		"GET /mfa/keys":          (*App).adminKeys,
+		"POST /mfa/keys/rotate":  (*App).adminRotate,
+		"POST /mfa/keys/stage":   (*App).adminStage,
+		"POST /mfa/keys/promote": (*App).adminPromote,
+		"POST /mfa/keys/reseal":  (*App).adminReseal,
+		"POST /mfa/keys/retire":  (*App).adminRetire,
+		"GET /mfa/backup":        (*App).adminBackup,
+		"POST /mfa/restore":      (*App).adminRestore,
 	}
 	var paths []caddy.AdminRoute
 	allowed := make(map[string]string)
@@ -107,7 +112,11 @@ func translateAdmin(err error) error {
 		return err
 	case errors.Is(err, mfa.ErrNoUser):
 		return adminError(http.StatusNotFound, mfa.ErrNoUser)
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, mfa.ErrNodesLackKeys), errors.Is(err, mfa.ErrRotationElsewhere),
+		errors.Is(err, mfa.ErrNoRotation), errors.Is(err, mfa.ErrKeysNeeded):
+		return adminError(http.StatusConflict, err)
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, mfa.ErrKeyMismatch):
 		return adminError(http.StatusServiceUnavailable, err)
 	default:
 		return adminError(http.StatusInternalServerError, err)
@@ -178,13 +187,9 @@ func toAdmin(a mfa.Account) adminAccount {
 // adminUsers lists records, a page at a time.
 func (a *App) adminUsers(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	limit := 200
-	if given := query.Get("limit"); given != "" {
-		n, err := strconv.Atoi(given)
-		if err != nil || n < 1 || n > store.MaxPage {
-			return adminError(http.StatusBadRequest, fmt.Errorf("limit must be from 1 to %d", store.MaxPage))
-		}
-		limit = n
+	limit, err := pageLimit(r)
+	if err != nil {
+		return err
 	}
 	accounts, next, err := a.service.Accounts(r.Context(), query.Get("cursor"), limit)
 	if errors.Is(err, store.ErrTooLarge) {
@@ -198,6 +203,19 @@ func (a *App) adminUsers(w http.ResponseWriter, r *http.Request) error {
 		page.Users[i] = toAdmin(account)
 	}
 	return writeAdmin(w, page)
+}
+
+// pageLimit is how many entries a page is to have.
+func pageLimit(r *http.Request) (int, error) {
+	given := r.URL.Query().Get("limit")
+	if given == "" {
+		return 200, nil
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil || n < 1 || n > store.MaxPage {
+		return 0, adminError(http.StatusBadRequest, fmt.Errorf("limit must be from 1 to %d", store.MaxPage))
+	}
+	return n, nil
 }
 
 // adminUser shows one record.
@@ -235,12 +253,6 @@ func (a *App) adminUnlock(_ http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.service.Unlock(r.Context(), account.Issuer, account.Subject)
-}
-
-// adminRotate makes a new key for assertions; with revoke=true the ones
-// before count no more.
-func (a *App) adminRotate(_ http.ResponseWriter, r *http.Request) error {
-	return a.service.RotateSigningKey(r.Context(), r.URL.Query().Get("revoke") == "true")
 }
 
 // named finds the record that subject and, where it is given, issuer name.

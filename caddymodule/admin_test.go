@@ -226,7 +226,8 @@ func TestTheAdminAPINamesTheMethodsOfARoute(t *testing.T) {
 	o := operate(t, nil)
 	for path, want := range map[string]string{
 		"/mfa/users": "GET", "/mfa/user": "DELETE, GET", "/mfa/user/reset": "POST", "/mfa/user/unlock": "POST",
-		"/mfa/keys/rotate": "POST", "/mfa/backup": "GET", "/mfa/restore": "POST",
+		"/mfa/keys": "GET", "/mfa/keys/rotate": "POST", "/mfa/keys/stage": "POST", "/mfa/keys/promote": "POST",
+		"/mfa/keys/reseal": "POST", "/mfa/keys/retire": "POST", "/mfa/backup": "GET", "/mfa/restore": "POST",
 	} {
 		r, err := http.NewRequest(http.MethodPut, "http://"+o.admin+path, nil)
 		if err != nil {

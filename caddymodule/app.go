@@ -117,6 +117,7 @@ type App struct {
 	keep    []string // claims that gates ask for
 	metrics *metrics
 	service *mfa.Service  // nil where Start failed
+	keys    *mfa.KeyFile  // nil where Start failed
 	store   store.Store   // the open one, nil where Start failed
 	handler *api.Handler  // nil where Start failed
 	started chan struct{} // closed when Start is done and handler is settled
@@ -220,6 +221,10 @@ func (a *App) Start() (err error) {
 	if err != nil {
 		return fmt.Errorf("making service: %w", err)
 	}
+	keyFile, err := a.newKeyFile(st, keys, journal)
+	if err != nil {
+		return fmt.Errorf("key_file: %w", err)
+	}
 	// Gates, which have been provisioned by now, may want further claims.
 	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.log); err != nil {
 		return fmt.Errorf("bearer: %w", err)
@@ -242,13 +247,14 @@ func (a *App) Start() (err error) {
 	if err != nil {
 		return fmt.Errorf("making API: %w", err)
 	}
-	a.service, a.store = service, st
+	a.service, a.store, a.keys = service, st, keyFile
 	a.handler = handler
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background sync.WaitGroup
-	background.Go(func() { a.sweep(ctx, service) })
+	background.Go(func() { a.sweep(ctx) })
 	background.Go(func() { service.Run(ctx) })
+	background.Go(func() { a.followKeys(ctx, keyFile) })
 	background.Go(func() { a.verifier.Prefetch(ctx) })
 	journal.emit(ctx)
 	if notifier != nil {
@@ -287,7 +293,7 @@ const (
 	sweepInterval = time.Hour
 )
 
-func (a *App) sweep(ctx context.Context, service *mfa.Service) {
+func (a *App) sweep(ctx context.Context) {
 	timer := time.NewTimer(firstSweep)
 	defer timer.Stop()
 	for {
@@ -295,7 +301,11 @@ func (a *App) sweep(ctx context.Context, service *mfa.Service) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			if err := service.Sweep(ctx); err != nil && ctx.Err() == nil {
+			err := a.service.Sweep(ctx)
+			if err == nil {
+				_, err = a.keys.ResealAll(ctx) // where a rotation was broken off
+			}
+			if err != nil && ctx.Err() == nil {
 				a.log.Warn("sweeping store", zap.Error(err))
 			}
 			timer.Reset(sweepInterval)

@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// newKeyFile makes what keeps the keys in step with their file and the
+// store.
+func (a *App) newKeyFile(st store.Store, keys *seal.Keys, journal mfa.Journal) (*mfa.KeyFile, error) {
+	_, shared := st.(store.Shared)
+	return mfa.NewKeyFile(mfa.KeyFileConfig{
+		Store:         st,
+		Keys:          keys,
+		Path:          a.KeyFile,
+		Node:          nodeName(),
+		Shared:        shared,
+		TokenLifetime: time.Duration(a.TokenLifetime),
+		Journal:       journal,
+	})
+}
+
+// nodeName is how an operator knows this process.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unnamed host"
+	}
+	return fmt.Sprintf("%s (process %d)", host, os.Getpid())
+}
+
+// followKeys keeps the keys in step, and says when they are not.
+func (a *App) followKeys(ctx context.Context, keys *mfa.KeyFile) {
+	ticker := time.NewTicker(mfa.KeyPoll)
+	defer ticker.Stop()
+	var said string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		followed, err := keys.Follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if followed.File {
+			a.log.Info("read the key file again", zap.String("key_file", a.KeyFile))
+		}
+		if followed.Use {
+			a.log.Info("other sealing keys are in use")
+		}
+		switch {
+		case err == nil && said != "":
+			a.log.Info("the sealing keys are in step again")
+			said = ""
+		case err != nil && err.Error() != said:
+			// The same is not said again every few seconds.
+			said = err.Error()
+			a.log.Error("sealing keys are out of step: where the key in use is missing, this node answers 503 until its key file has it", zap.Error(err))
+		}
+	}
+}
