@@ -205,17 +205,27 @@ func TestEveryCommandOfTheREADMEsOperationsPageWorks(t *testing.T) {
 	}
 	run("caddy mfa keys rotate\n")
 	run("caddy mfa keys rotate --revoke")
+	if out := run("caddy mfa keys list"); strings.Count(out, "in use") != 2 {
+		t.Errorf("the keys are\n%s", out)
+	}
+	run("caddy mfa keys add data/mfa.key")
+	if out := run("caddy mfa keys rotate --sealing"); !strings.Contains(out, "is in use") {
+		t.Errorf("a rotation prints\n%s", out)
+	}
+	doc.take("sh", "caddy mfa keys retire\n") // too early: xcaddy/keys_test.go
 	run("caddy mfa users reset")
 	wantMethods(t, e, alice.token)
 	run("caddy mfa users delete")
 	run("caddy mfa restore")
+	wantMethods(t, e, alice.token, "GOOGLE_AUTH")
+	run("caddy mfa keys retire --all --yes")
 	wantMethods(t, e, alice.token, "GOOGLE_AUTH")
 
 	logged, err := os.ReadFile(filepath.Join(e.Dir, "audit.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, event := range []string{"enrolled", "unlocked", "reset", "deleted", "signing_keys_changed"} {
+	for _, event := range []string{"enrolled", "unlocked", "reset", "deleted", "signing_keys_changed", "sealing_keys_changed"} {
 		if !strings.Contains(string(logged), `"event":"`+event+`"`) {
 			t.Errorf("the audit log lacks %q:\n%s", event, logged)
 		}
