@@ -125,12 +125,12 @@ func newCheck(keys *seal.Keys) ([]byte, error) {
 // hand, keys are of no use until they are.
 func compare(keys *seal.Keys, check []byte, path string) error {
 	sealing, _ := seal.KeyOf(check)
-	pair, _, err := openCheck(keys, check)
+	pair, since, err := openCheck(keys, check)
 	if errors.Is(err, seal.ErrUnknownKey) {
 		pair, err = seal.Pair{Sealing: sealing}, nil
 	}
 	if err == nil {
-		err = keys.Use(pair)
+		err = keys.Use(pair, since)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: the store is sealed with key %s, %s holds key %s; put the file there that the other nodes have, or the one that was in use when the store was made",

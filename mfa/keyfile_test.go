@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -360,4 +361,49 @@ func TestMailIsLimitedAcrossARotation(t *testing.T) {
 	if err := send(5); !errors.As(err, &limited) {
 		t.Errorf("the sixth mail to an address gives %v", err)
 	}
+}
+
+func TestWhoHasTheOldKeysMakesNoRefreshTokenOfANewSession(t *testing.T) {
+	f := newFixture(t)
+	n := f.alone()
+	stolen := filepath.Join(t.TempDir(), "stolen.key")
+	copyFile(t, f.keyPath, stolen)
+	app := f.enrolApp(alice)
+	f.advance(time.Minute)
+	n.rotate()
+	f.advance(time.Minute)
+
+	// The thief's service, over a copy of what was, makes tokens that differ
+	// from ours in the key alone.
+	keys, err := seal.Load(stolen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forge := func(token string) string {
+		named := token[:strings.LastIndex(token, ".")]
+		hash, err := keys.Hash("caddy-mfa refresh token "+f.account(), []byte(named))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return named + "." + base64.RawURLEncoding.EncodeToString(hash)
+	}
+	if forged := forge(app.grant.Refresh); forged != app.grant.Refresh {
+		t.Fatalf("the thief makes %s, not %s", forged, app.grant.Refresh)
+	}
+	refreshed := f.refresh(alice, app.grant.Refresh) // of a session of before
+	f.wantNoRefresh(alice, forge(refreshed.Refresh))
+	fresh := f.login(alice, factor.TypeTOTP, f.appProof(app.secret))
+	f.wantNoRefresh(alice, forge(fresh.Refresh))
+	f.refresh(alice, refreshed.Refresh)
+	f.refresh(alice, fresh.Refresh)
+}
+
+// account is the key of the only record.
+func (f *fixture) account() string {
+	f.t.Helper()
+	found, err := f.store.List(f.t.Context(), "user/", "", 2)
+	if err != nil || len(found) != 1 {
+		f.t.Fatal(len(found), err)
+	}
+	return strings.TrimPrefix(found[0].Key, "user/")
 }

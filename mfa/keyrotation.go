@@ -167,7 +167,8 @@ func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	if r.Wait > 0 {
 		return seal.Pair{}, fmt.Errorf("%w: wait %s for them to tell", ErrNodesLackKeys, r.Wait.Round(time.Second))
 	}
-	check, err := sealCheck(k.documents.keys, pair, k.config.Now().UTC())
+	now := k.config.Now().UTC()
+	check, err := sealCheck(k.documents.keys, pair, now)
 	if err != nil {
 		return seal.Pair{}, fmt.Errorf("%w: %w", ErrRotationElsewhere, err)
 	}
@@ -186,7 +187,7 @@ func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	if err != nil {
 		return seal.Pair{}, fmt.Errorf("taking keys into use: %w", err)
 	}
-	if err := k.documents.keys.Use(pair); err != nil {
+	if err := k.documents.keys.Use(pair, now); err != nil {
 		return seal.Pair{}, err
 	}
 	k.config.Journal.Record(Event{Kind: EventSealingKeysMade, By: Operator})

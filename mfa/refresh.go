@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
 
 // refreshGrace is how long a spent refresh token is still honoured: two
@@ -31,19 +33,21 @@ func refreshLabel(account string) string { return "caddy-mfa refresh token " + a
 
 // parseRefreshToken returns the session and the generation of a token that
 // was made for account.
-func (s *Service) parseRefreshToken(account, token string) (id string, generation int, ok bool) {
+// Outdated says that it was made with a key that is not in use any more.
+func (s *Service) parseRefreshToken(account, token string) (id string, generation int, outdated, ok bool) {
 	const longest = 256
 	named, mac, found := cutLast(token, ".")
 	if !found || len(token) > longest {
-		return "", 0, false
+		return "", 0, false, false
 	}
 	hash, err := base64.RawURLEncoding.Strict().DecodeString(mac)
 	if err != nil || strings.ContainsAny(mac, "\r\n") || !s.documents.keys.Matches(refreshLabel(account), []byte(named), hash) {
-		return "", 0, false
+		return "", 0, false, false
 	}
+	keyID, _ := seal.KeyOf(hash)
 	id, number, _ := cutLast(named, ".")
 	generation, err = strconv.Atoi(number)
-	return id, generation, err == nil
+	return id, generation, keyID != s.documents.keys.InUse().Hashing, err == nil
 }
 
 func cutLast(s, separator string) (before, after string, found bool) {
@@ -63,7 +67,7 @@ func cutLast(s, separator string) (before, after string, found bool) {
 // goes on.
 func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Grant, error) {
 	account := caller.accountKey()
-	id, generation, ok := s.parseRefreshToken(account, token)
+	id, generation, outdated, ok := s.parseRefreshToken(account, token)
 	if !ok {
 		return nil, ErrSessionExpired
 	}
@@ -83,6 +87,10 @@ func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Gr
 		current := u.session(id, now)
 		switch {
 		case current == nil:
+			return ErrSessionExpired
+		case outdated && generation == current.Generation && !current.before(s.documents.keys.Since().Add(KeyPoll)):
+			// Its token was made with the key in use: who has the old key has
+			// made this one.
 			return ErrSessionExpired
 		case generation == current.Generation:
 			current.Generation++

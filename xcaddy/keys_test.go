@@ -212,3 +212,40 @@ func TestASigningKeyIsListedFromItsPublicationOn(t *testing.T) {
 		t.Errorf("both at once: %v %s", err, stderr)
 	}
 }
+
+func TestARotationThatAKillBreaksOffIsFinishedByRunningItAgain(t *testing.T) {
+	for _, step := range []string{"stage", "promote", "reseal"} {
+		t.Run(step, func(t *testing.T) {
+			e := edgetest.New(t)
+			e.Start(edgetest.Caddyfile)
+			alice := enrolled(t, e, "alice", nil)
+			for _, name := range []string{"bob", "carol", "dave"} {
+				enrol(t, e, e.Token(name, nil))
+			}
+			_, old := listKeys(t, e)
+			broken := make(chan struct{})
+			go func() {
+				defer close(broken)
+				// How it ends depends on how far it got.
+				_, _, _ = e.Command("mfa", "keys", "rotate", "--sealing", "--address", e.Admin())
+			}()
+			e.AwaitLog("/mfa/keys/" + step)
+			e.Kill()
+			<-broken
+			e.Start("")
+			alice.showCode(alice.code(0)).WantMessage(t, "MFA verification successful")
+			keysCommand(t, e, "rotate", "--sealing")
+			list, inUse := listKeys(t, e)
+			if inUse == old {
+				t.Error("the old key is in use")
+			}
+			for _, k := range list.Sealing {
+				if k.Kind == "sealing" && (k.Documents > 0) != k.InUse {
+					t.Errorf("the keys are %+v", list.Sealing)
+				}
+			}
+			alice.showCode(alice.backup[0]).WantMessage(t, "MFA verification successful")
+			alice.pair = pairOf(t, alice.e.Do("POST", "/mfa/refresh", alice.token, map[string]any{"refreshToken": alice.pair.refresh}))
+		})
+	}
+}

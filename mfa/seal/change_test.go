@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
@@ -52,7 +53,7 @@ func TestAKeyThatWasAddedOpensOnlyItsOwnAndLeavesTheOldOnesAtWork(t *testing.T) 
 		t.Errorf("the file holds %v, newest %v", keys.Sealing(), keys.Newest())
 	}
 	for _, use := range []seal.Pair{first, pair} {
-		if err := keys.Use(use); err != nil {
+		if err := keys.Use(use, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if text, err := keys.Open("l", sealed); err != nil || string(text) != "text" {
@@ -96,7 +97,7 @@ func TestKeysThatLackTheOneInUseAreOfNoUseUntilTheyHaveIt(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	wantOut(keys.Use(pair))
+	wantOut(keys.Use(pair, time.Time{}))
 	_, err = keys.Seal("l", nil)
 	wantOut(err)
 	_, err = keys.Open("l", sealed)
@@ -108,7 +109,7 @@ func TestKeysThatLackTheOneInUseAreOfNoUseUntilTheyHaveIt(t *testing.T) {
 	if err := keys.Adopt(grown); err != nil {
 		t.Fatal(err)
 	}
-	if err := keys.Use(pair); err != nil {
+	if err := keys.Use(pair, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keys.Open("l", sealed); err != nil {

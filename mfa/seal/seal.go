@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -74,9 +75,10 @@ type Keys struct {
 // state is what a Keys holds between two changes of it.
 type state struct {
 	ring
-	use  Pair
-	aead tink.AEAD
-	mac  tink.MAC
+	use   Pair
+	since time.Time
+	aead  tink.AEAD
+	mac   tink.MAC
 	// macs hash with one key each: the one in use first.
 	macs []tink.MAC
 	// lacking is the key in use when the file does not hold it, else 0.

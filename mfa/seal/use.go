@@ -3,30 +3,36 @@ package seal
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
-// Use takes the pair into use. ErrUnknownKey is returned when the keys do not
+// Use takes the pair into use, which is so since a time that is zero for the
+// first pair. ErrUnknownKey is returned when the keys do not
 // hold it; from then on they neither seal nor open anything, until they are
 // given one that they hold: whoever lacks the pair in use must not write what
 // others may soon not read.
-func (k *Keys) Use(pair Pair) error {
+func (k *Keys) Use(pair Pair, since time.Time) error {
 	for {
 		old := k.state.Load()
 		next, err := old.using(pair)
 		if err != nil {
 			stopped := *old
-			stopped.use = pair
+			stopped.use, stopped.since = pair, since
 			stopped.lacking = old.lacks(pair)
 			if k.state.CompareAndSwap(old, &stopped) {
 				return err
 			}
 			continue
 		}
+		next.since = since
 		if k.state.CompareAndSwap(old, next) {
 			return nil
 		}
 	}
 }
+
+// Since returns since when the pair in use is.
+func (k *Keys) Since() time.Time { return k.state.Load().since }
 
 // Adopt takes over what other, which was read from a changed key file,
 // holds. The pair in use stays; ErrUnknownKey is returned when other lacks
@@ -40,6 +46,7 @@ func (k *Keys) Adopt(other *Keys) error {
 			if next, err = taken.using(old.use); err != nil {
 				return err
 			}
+			next.since = old.since
 		} else {
 			if !slices.Contains(identify(taken.sealing), old.use.Sealing) {
 				return fmt.Errorf("%w %s", ErrUnknownKey, old.use.Sealing)
