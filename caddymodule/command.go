@@ -22,7 +22,7 @@ func init() {
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-			cmd.AddCommand(tokenCommand(), usersCommand(), keysCommand(), backupCommand(), restoreCommand())
+			cmd.AddCommand(tokenCommand(), usersCommand(), keysCommand(), backupCommand(), restoreCommand(), copyCommand())
 		},
 	})
 }
@@ -93,7 +93,12 @@ func signToken(flags caddycmd.Flags) (int, error) {
 // configuredApp reads the app's part of the configuration that the flags
 // name.
 func configuredApp(flags caddycmd.Flags) (*App, error) {
-	config, file, _, err := caddycmd.LoadConfig(flags.String("config"), flags.String("adapter"))
+	return appIn(flags.String("config"), flags.String("adapter"))
+}
+
+// appIn is configuredApp for a named file.
+func appIn(name, adapter string) (*App, error) {
+	config, file, _, err := caddycmd.LoadConfig(name, adapter)
 	if err != nil {
 		return nil, err
 	}

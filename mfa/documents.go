@@ -28,11 +28,24 @@ type documents struct {
 // label is what a document is sealed under.
 func label(key string) string { return "caddy-mfa document " + key }
 
+// outOfStep reports whether err is of keys that are not those of the store.
+func outOfStep(err error) bool {
+	return errors.Is(err, seal.ErrUnknownKey) || errors.Is(err, seal.ErrStopped)
+}
+
+// ready returns store.ErrUnavailable while this node must stay out.
+func (d documents) ready() error {
+	if err := d.keys.Err(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
 // open opens the document under key. store.ErrCorrupt is returned when it is
 // none of ours, store.ErrUnavailable when this node lacks the key.
 func (d documents) open(key string, sealed []byte) ([]byte, error) {
 	text, err := d.keys.Open(label(key), sealed)
-	if errors.Is(err, seal.ErrUnknownKey) {
+	if outOfStep(err) {
 		return nil, fmt.Errorf("%w: opening document: %w", store.ErrUnavailable, err)
 	}
 	if err != nil {
@@ -45,7 +58,7 @@ func (d documents) open(key string, sealed []byte) ([]byte, error) {
 // this node lacks the key in use.
 func (d documents) seal(key string, text []byte) ([]byte, error) {
 	sealed, err := d.keys.Seal(label(key), text)
-	if errors.Is(err, seal.ErrUnknownKey) {
+	if outOfStep(err) {
 		return nil, fmt.Errorf("%w: sealing document: %w", store.ErrUnavailable, err)
 	}
 	return sealed, err
@@ -55,7 +68,7 @@ func (d documents) seal(key string, text []byte) ([]byte, error) {
 // lacks the key in use.
 func (d documents) hash(label string, secret []byte) ([]byte, error) {
 	hash, err := d.keys.Hash(label, secret)
-	if errors.Is(err, seal.ErrUnknownKey) {
+	if outOfStep(err) {
 		return nil, fmt.Errorf("%w: hashing: %w", store.ErrUnavailable, err)
 	}
 	return hash, err

@@ -56,7 +56,8 @@ type Made struct {
 // them only for a store that has never been used: with new keys, an
 // existing store would look empty and everybody would enrol anew.
 // ErrKeyMissing, ErrKeyMismatch or ErrForeignStore is returned when path
-// and st do not belong together.
+// and st do not belong together, ErrMoved or ErrUnfinishedCopy when st is not
+// to be used.
 func LoadKeys(ctx context.Context, st store.Store, path string) (*seal.Keys, Made, error) {
 	check, err := st.Get(ctx, checkKey)
 	if errors.Is(err, store.ErrNotFound) {
@@ -77,6 +78,9 @@ func LoadKeys(ctx context.Context, st store.Store, path string) (*seal.Keys, Mad
 
 // adoptStore ties a store without a check to the keys at path.
 func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, Made, error) {
+	if err := closed(getter(ctx, st)); err != nil {
+		return nil, Made{}, err
+	}
 	documents, err := st.List(ctx, "", "", 1)
 	if err != nil {
 		return nil, Made{}, fmt.Errorf("listing documents: %w", err)
@@ -99,13 +103,16 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, M
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		if err := closed(tx.Get); err != nil {
+			return err
+		}
 		sealed, err := newCheck(keys)
 		if err != nil {
 			return err
 		}
 		adopted = true
 		return tx.Put(checkKey, sealed)
-	}, checkKey)
+	}, checkKey, movedKey, copyingKey)
 	if err != nil {
 		return nil, Made{}, fmt.Errorf("tying store to keys: %w", err)
 	}

@@ -83,8 +83,9 @@ type Followed struct {
 
 // Follow reads the key file again, where it has changed, and takes the keys
 // into use that the store says are. ErrKeyMismatch is returned when the node
-// lacks them: it then neither reads nor writes records, until a later call
-// finds them in the file. A file that is damaged, or lacks the key in use,
+// lacks them, ErrMoved or ErrUnfinishedCopy when the store is not to be used:
+// it then neither reads nor writes records, until a later call finds that
+// changed. A file that is damaged, or lacks the key in use,
 // is not taken over.
 func (k *KeyFile) Follow(ctx context.Context) (Followed, error) {
 	k.changing.Lock()
@@ -97,6 +98,9 @@ func (k *KeyFile) follow(ctx context.Context) (f Followed, err error) {
 	changed, fileErr := k.reload()
 	f.File = changed
 	state, err := k.state(ctx)
+	if errors.Is(err, errNoCheck) {
+		k.documents.keys.Stop(err)
+	}
 	if err != nil {
 		return f, errors.Join(fileErr, err)
 	}

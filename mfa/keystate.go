@@ -64,7 +64,9 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 	s := keyState{marks: make(map[string]nodeMark)}
 	i := slices.IndexFunc(found, func(d store.Document) bool { return d.Key == checkKey })
 	if i < 0 {
-		return keyState{}, fmt.Errorf("%w: the key check is gone", store.ErrCorrupt)
+		return keyState{}, whyNoCheck(func(key string) bool {
+			return slices.ContainsFunc(found, func(d store.Document) bool { return d.Key == key })
+		})
 	}
 	s.check = found[i].Value
 	pair, since, err := openCheck(k.documents.keys, s.check)

@@ -55,6 +55,9 @@ func (d documents) enforcementOf(key string, sealed []byte) (bool, int, error) {
 // once, one by another node within Config.Fresh. While the store is
 // unavailable, what was true last counts for as long as Config.Stale.
 func (s *Service) Live(ctx context.Context, shown *Shown) (bool, error) {
+	if err := s.documents.ready(); err != nil {
+		return false, err // the store may have been moved, whatever was true last
+	}
 	now := s.now()
 	if !now.Before(shown.ExpiresAt) {
 		return false, nil
@@ -70,6 +73,9 @@ func (s *Service) Live(ctx context.Context, shown *Shown) (bool, error) {
 // organizations that their token claims. What another node has changed
 // counts within Config.Fresh.
 func (s *Service) Standing(ctx context.Context, caller Caller) (Standing, error) {
+	if err := s.documents.ready(); err != nil {
+		return Standing{}, err
+	}
 	r, err := s.records.Read(ctx, userPrefix+caller.accountKey())
 	if err != nil {
 		return Standing{}, fmt.Errorf("reading user: %w", err)

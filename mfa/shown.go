@@ -35,6 +35,9 @@ func IsAssertion(token string) bool { return assertion.IsAssertion(token) }
 // returned when it is not one, or has run out. Whether its session goes on,
 // Live says.
 func (s *Service) OpenAssertion(ctx context.Context, token string) (*Shown, error) {
+	if err := s.documents.ready(); err != nil {
+		return nil, err
+	}
 	claims, err := s.signing.verify(ctx, token)
 	if errors.Is(err, assertion.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidAssertion, err)

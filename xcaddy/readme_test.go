@@ -221,6 +221,15 @@ func TestEveryCommandOfTheREADMEsOperationsPageWorks(t *testing.T) {
 	run("caddy mfa keys retire --all --yes")
 	wantMethods(t, e, alice.token, "GOOGLE_AUTH")
 
+	e.Stop()
+	e.Write("new.Caddyfile", movedTo("new/mfa.db"))
+	if out := run("caddy mfa copy --from"); !strings.Contains(out, "SHA-256") {
+		t.Errorf("a copy prints\n%s", out)
+	}
+	e.Start(movedTo("new/mfa.db"))
+	wantMethods(t, e, alice.token, "GOOGLE_AUTH")
+	run("caddy mfa copy --reopen")
+
 	logged, err := os.ReadFile(filepath.Join(e.Dir, "audit.log"))
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,9 @@ var (
 	// ErrUnknownKey is returned when a key is needed that the key file does
 	// not hold: the one that sealed a text, or the one that is in use.
 	ErrUnknownKey = errors.New("the key file lacks the key")
+
+	// ErrStopped is returned by keys that must not be used for now.
+	ErrStopped = errors.New("the sealing keys are out of use")
 )
 
 // KeyID names a key of a key file. Tink draws it at random and writes it in
@@ -81,8 +84,8 @@ type state struct {
 	mac   tink.MAC
 	// macs hash with one key each: the one in use first.
 	macs []tink.MAC
-	// lacking is the key in use when the file does not hold it, else 0.
-	lacking KeyID
+	// stopped is why nothing may be sealed or opened, nil when it may.
+	stopped error
 }
 
 // ring are the keysets of a key file.
@@ -202,11 +205,10 @@ func (k *Keys) Newest() Pair {
 // InUse returns the pair that seals and hashes.
 func (k *Keys) InUse() Pair { return k.state.Load().use }
 
-// Seal encrypts text under label. ErrUnknownKey is returned when the key in
-// use is not at hand.
+// Seal encrypts text under label. ErrStopped is returned when the keys are.
 func (k *Keys) Seal(label string, text []byte) ([]byte, error) {
 	s := k.state.Load()
-	if err := s.out(); err != nil {
+	if err := s.err(); err != nil {
 		return nil, err
 	}
 	sealed, err := s.aead.Encrypt(text, []byte(label))
@@ -218,10 +220,10 @@ func (k *Keys) Seal(label string, text []byte) ([]byte, error) {
 
 // Open decrypts what Seal made under the same label. ErrNotOpened is
 // returned when it did not, or not with these keys, with ErrUnknownKey when
-// it names another key, or the one in use is not at hand.
+// it names another key, and with ErrStopped when the keys are.
 func (k *Keys) Open(label string, sealed []byte) ([]byte, error) {
 	s := k.state.Load()
-	if err := s.out(); err != nil {
+	if err := s.err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotOpened, err)
 	}
 	text, err := s.aead.Decrypt(sealed, []byte(label))
@@ -235,11 +237,10 @@ func (k *Keys) Open(label string, sealed []byte) ([]byte, error) {
 }
 
 // Hash returns a keyed hash of secret under label: 32 bytes behind
-// Tink's 5-byte key prefix. ErrUnknownKey is returned when the key in use is
-// not at hand.
+// Tink's 5-byte key prefix. ErrStopped is returned when the keys are.
 func (k *Keys) Hash(label string, secret []byte) ([]byte, error) {
 	s := k.state.Load()
-	if err := s.out(); err != nil {
+	if err := s.err(); err != nil {
 		return nil, err
 	}
 	h, err := s.mac.ComputeMAC(message(label, secret))
@@ -253,7 +254,7 @@ func (k *Keys) Hash(label string, secret []byte) ([]byte, error) {
 // filed under a hash is found again after a change of keys.
 func (k *Keys) Hashes(label string, secret []byte) ([][]byte, error) {
 	s := k.state.Load()
-	if err := s.out(); err != nil {
+	if err := s.err(); err != nil {
 		return nil, err
 	}
 	var hashes [][]byte

@@ -12,21 +12,39 @@ import (
 // given one that they hold: whoever lacks the pair in use must not write what
 // others may soon not read.
 func (k *Keys) Use(pair Pair, since time.Time) error {
-	for {
-		old := k.state.Load()
-		next, err := old.using(pair)
-		if err != nil {
+	var err error
+	k.change(func(old *state) *state {
+		var next *state
+		if next, err = old.using(pair); err != nil {
 			stopped := *old
-			stopped.use, stopped.since = pair, since
-			stopped.lacking = old.lacks(pair)
-			if k.state.CompareAndSwap(old, &stopped) {
-				return err
-			}
-			continue
+			stopped.use, stopped.stopped = pair, err
+			next = &stopped
 		}
 		next.since = since
-		if k.state.CompareAndSwap(old, next) {
-			return nil
+		return next
+	})
+	return err
+}
+
+// Stop has the keys neither seal nor open anything, until the next Use.
+// Reason is in the errors that they then return.
+func (k *Keys) Stop(reason error) {
+	k.change(func(old *state) *state {
+		stopped := *old
+		stopped.stopped = reason
+		return &stopped
+	})
+}
+
+// Err returns why the keys must not be used, which wraps ErrStopped, or nil.
+func (k *Keys) Err() error { return k.state.Load().err() }
+
+// change replaces the state by what next makes of it.
+func (k *Keys) change(next func(old *state) *state) {
+	for {
+		old := k.state.Load()
+		if k.state.CompareAndSwap(old, next(old)) {
+			return
 		}
 	}
 }
@@ -36,29 +54,29 @@ func (k *Keys) Since() time.Time { return k.state.Load().since }
 
 // Adopt takes over what other, which was read from a changed key file,
 // holds. The pair in use stays; ErrUnknownKey is returned when other lacks
-// it, and nothing is changed. Keys that were out of step stay so until Use.
+// it, and nothing is changed. Keys that are stopped stay so until Use.
 func (k *Keys) Adopt(other *Keys) error {
-	for {
-		old, taken := k.state.Load(), other.state.Load().ring
-		var next *state
-		if old.lacking == 0 {
-			var err error
-			if next, err = taken.using(old.use); err != nil {
-				return err
-			}
-			next.since = old.since
-		} else {
+	var err error
+	taken := other.state.Load().ring
+	k.change(func(old *state) *state {
+		err = nil
+		if old.stopped != nil {
 			if !slices.Contains(identify(taken.sealing), old.use.Sealing) {
-				return fmt.Errorf("%w %s", ErrUnknownKey, old.use.Sealing)
+				err = fmt.Errorf("%w %s", ErrUnknownKey, old.use.Sealing)
+				return old
 			}
-			stopped := *old
-			stopped.ring = taken
-			next = &stopped
+			next := *old
+			next.ring = taken
+			return &next
 		}
-		if k.state.CompareAndSwap(old, next) {
-			return nil
+		var next *state
+		if next, err = taken.using(old.use); err != nil {
+			return old
 		}
-	}
+		next.since = old.since
+		return next
+	})
+	return err
 }
 
 // Using returns keys of the same file that use the pair.
@@ -86,10 +104,10 @@ func (r ring) lacks(pair Pair) KeyID {
 	return 0
 }
 
-// out is the error of keys that lack the one in use.
-func (s *state) out() error {
-	if s.lacking != 0 {
-		return fmt.Errorf("%w in use, %s", ErrUnknownKey, s.lacking)
+// err is the error of keys that are stopped.
+func (s *state) err() error {
+	if s.stopped != nil {
+		return fmt.Errorf("%w: %w", ErrStopped, s.stopped)
 	}
 	return nil
 }
