@@ -27,23 +27,43 @@ func (k *KeyFile) Reseal(ctx context.Context, after string, limit int) (Resealed
 		return Resealed{}, fmt.Errorf("listing documents: %w", err)
 	}
 	r := Resealed{Seen: len(found)}
+	var (
+		batch []string
+		size  int
+	)
+	flush := func() error {
+		done, err := k.reseal(ctx, batch)
+		r.Resealed += done
+		batch, size = nil, 0
+		return err
+	}
 	for _, document := range found {
 		if !k.outdated(document.Key, document.Value) {
 			continue
 		}
-		done, err := k.reseal(ctx, document.Key)
-		if err != nil {
-			return r, fmt.Errorf("sealing document anew: %w", err)
+		if len(batch) == resealKeys || size+len(document.Value) > resealBytes {
+			if err := flush(); err != nil {
+				return r, err
+			}
 		}
-		if done {
-			r.Resealed++
-		}
+		batch = append(batch, document.Key)
+		size += len(document.Value)
+	}
+	if err := flush(); err != nil {
+		return r, err
 	}
 	if len(found) == limit {
 		r.Next = found[len(found)-1].Key
 	}
 	return r, nil
 }
+
+// Bounds of one Update. Few and small, so that nobody waits long behind it,
+// and far from what an engine takes at once, should they have grown since.
+const (
+	resealKeys  = 32
+	resealBytes = store.MaxValue / 4
+)
 
 // ResealAll is Reseal from one end to the other. It also removes what nodes
 // that run no more have left of a rotation.
@@ -73,30 +93,42 @@ func (k *KeyFile) outdated(key string, sealed []byte) bool {
 	return ok && id != k.documents.keys.InUse().Sealing && key != checkKey
 }
 
-func (k *KeyFile) reseal(ctx context.Context, key string) (done bool, err error) {
+// reseal seals the documents under keys anew and returns how many it has.
+func (k *KeyFile) reseal(ctx context.Context, keys []string) (done int, err error) {
+	if len(keys) == 0 {
+		return 0, nil
+	}
 	err = k.documents.store.Update(ctx, func(tx store.Tx) error {
-		done = false
-		sealed, err := tx.Get(key)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
+		done = 0
+		for _, key := range keys {
+			sealed, err := tx.Get(key)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !k.outdated(key, sealed) {
+				continue
+			}
+			text, err := k.documents.keys.Open(label(key), sealed)
+			if err != nil {
+				continue
+			}
+			if sealed, err = k.documents.seal(key, text); err != nil {
+				return err
+			}
+			if err := tx.Put(key, sealed); err != nil {
+				return err
+			}
+			done++
 		}
-		if err != nil {
-			return err
-		}
-		if !k.outdated(key, sealed) {
-			return nil
-		}
-		text, err := k.documents.keys.Open(label(key), sealed)
-		if err != nil {
-			return nil
-		}
-		if sealed, err = k.documents.seal(key, text); err != nil {
-			return err
-		}
-		done = true
-		return tx.Put(key, sealed)
-	}, key)
-	return done, err
+		return nil
+	}, keys...)
+	if err != nil {
+		return 0, fmt.Errorf("sealing documents anew: %w", err)
+	}
+	return done, nil
 }
 
 // each calls visit with every document.
