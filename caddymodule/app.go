@@ -209,7 +209,7 @@ func (a *App) Start() (err error) {
 	}()
 	keys, made, err := mfa.LoadKeys(a.ctx, st, a.KeyFile)
 	if err != nil {
-		return fmt.Errorf("key_file: %w", err)
+		return keyError(err)
 	}
 	a.warn(made)
 	journal := newJournal(a.ctx, a.log, a.metrics)

@@ -126,13 +126,18 @@ func (k adminSealingKey) state(rotation *adminRotation) string {
 func (k adminSealingKey) neededBy() string {
 	var needs []string
 	for _, need := range []struct {
-		count int
-		what  string
+		count     int
+		one, many string
 	}{
-		{k.Documents, "documents"}, {k.BackupCodes, "people's backup codes"}, {k.Sessions, "sessions"},
+		{k.Documents, "document", "documents"},
+		{k.BackupCodes, "person's backup codes", "people's backup codes"},
+		{k.Sessions, "session", "sessions"},
 	} {
-		if need.count > 0 {
-			needs = append(needs, fmt.Sprint(need.count, " ", need.what))
+		switch {
+		case need.count == 1:
+			needs = append(needs, "1 "+need.one)
+		case need.count > 1:
+			needs = append(needs, fmt.Sprint(need.count, " ", need.many))
 		}
 	}
 	if k.TokensUntil != nil {

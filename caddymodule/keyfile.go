@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -12,6 +13,17 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
+
+// keyError says what mends an error of mfa.LoadKeys, where that is a command.
+func keyError(err error) error {
+	if errors.Is(err, mfa.ErrMoved) {
+		return fmt.Errorf("store: %w; to serve from this one again, open it with `caddy mfa copy --reopen`", err)
+	}
+	if errors.Is(err, mfa.ErrUnfinishedCopy) {
+		return fmt.Errorf("store: %w with `caddy mfa copy`", err)
+	}
+	return fmt.Errorf("key_file: %w", err)
+}
 
 // newKeyFile makes what keeps the keys in step with their file and the
 // store.
