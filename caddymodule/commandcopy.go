@@ -77,7 +77,7 @@ func copyStore(flags caddycmd.Flags) (int, error) {
 	if flags.String("from") == "" {
 		return 1, errors.New("--from is required: say which store is copied")
 	}
-	from, err := openNamed(ctx, "--from", flags.String("from"), flags.String("adapter"))
+	from, err := openNamed(ctx, "--from", flags.String("from"), flags.String("adapter"), func(*namedStore) error { return nil })
 	if err != nil {
 		return 1, err
 	}
@@ -103,20 +103,17 @@ func copyStore(flags caddycmd.Flags) (int, error) {
 // openDestination opens the other store, once it is sure that it is one.
 func openDestination(ctx context.Context, flags caddycmd.Flags, from *namedStore) (*namedStore, error) {
 	if err := from.checkKeyFile(ctx, from); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--from: %w", err)
 	}
-	to, err := openNamed(ctx, "--to", flags.String("to"), flags.String("adapter"), from.key)
-	if err != nil {
-		return nil, err
-	}
-	if err = to.checkKeyFile(ctx, from); err == nil && flags.Bool("overwrite") {
-		err = confirm(flags, "Replace all that "+printable(to.name)+" holds? This cannot be undone.")
-	}
-	if err != nil {
-		to.release()
-		return nil, err
-	}
-	return to, nil
+	return openNamed(ctx, "--to", flags.String("to"), flags.String("adapter"), func(to *namedStore) error {
+		if to.key == from.key {
+			return errors.New("it is the same store")
+		}
+		if err := to.checkKeyFile(ctx, from); err != nil || !flags.Bool("overwrite") {
+			return err
+		}
+		return confirm(flags, "Replace all that "+printable(to.name)+" holds? This cannot be undone.")
+	})
 }
 
 // transfer copies, with the source closed if that is wanted. A source that it

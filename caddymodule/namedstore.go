@@ -51,14 +51,14 @@ func (n *namedStore) checkKeyFile(ctx context.Context, from *namedStore) error {
 		return nil
 	}
 	if err := mfa.CheckKeyFile(ctx, from.store, n.keyFile); err != nil {
-		return fmt.Errorf("%s: the key file of %s and the records in %s: %w", n.flag, printable(n.name), printable(from.name), err)
+		return fmt.Errorf("the key file of %s and the records in %s: %w", printable(n.name), printable(from.name), err)
 	}
 	return nil
 }
 
-// openNamed opens the store that the value of a flag names. Taken is the
-// PoolKey of one that it must not be.
-func openNamed(ctx context.Context, flag, name, adapter string, taken ...string) (_ *namedStore, err error) {
+// openNamed opens the store that the value of a flag names, unless check,
+// which is called before a file is made, has something against it.
+func openNamed(ctx context.Context, flag, name, adapter string, check func(*namedStore) error) (_ *namedStore, err error) {
 	n := &namedStore{flag: flag, name: name}
 	defer func() {
 		if err != nil {
@@ -75,10 +75,8 @@ func openNamed(ctx context.Context, flag, name, adapter string, taken ...string)
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	n.keyFile, n.key = app.KeyFile, app.engine.PoolKey()
-	for _, key := range taken {
-		if key == n.key {
-			return nil, fmt.Errorf("%s: it is the same store", flag)
-		}
+	if err := check(n); err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	// A database that is not there would be made.
 	if engine, ok := app.engine.(*BoltStore); ok && flag == "--from" {

@@ -40,7 +40,7 @@ const (
 	// markEvery is how often a node repeats its mark, markFresh how old a
 	// mark may be to be of a node that still runs.
 	markEvery = 20 * time.Second
-	markFresh = time.Minute
+	markFresh = 2 * time.Minute
 
 	// markWait is how long the marks of all nodes take to come in.
 	markWait = 3 * KeyPoll

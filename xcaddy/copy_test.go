@@ -170,7 +170,7 @@ func TestACopyThatMakesNoSenseIsRefusedAndMakesNothing(t *testing.T) {
 	} {
 		wantRefused(t, e, append([]string{"copy"}, args...), want)
 	}
-	for _, made := range []string{"x.db", "none.db"} {
+	for _, made := range []string{"x.db", "none.db", "other/mfa.db"} {
 		if _, err := os.Stat(filepath.Join(e.Dir, made)); err == nil {
 			t.Errorf("%s was made", made)
 		}
