@@ -64,6 +64,9 @@ func (a *App) followKeys(ctx context.Context, keys *mfa.KeyFile) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, store.ErrUnavailable) {
+			continue // nothing is known of the keys, and requests say so
+		}
 		if followed.File {
 			a.log.Info("read the key file again", zap.String("key_file", a.KeyFile))
 		}
