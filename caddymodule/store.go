@@ -102,3 +102,9 @@ func builtInStores() string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// builtIn reports whether this program has the module id.
+func builtIn(id string) bool {
+	_, err := caddy.GetModule(id)
+	return err == nil
+}
