@@ -27,6 +27,14 @@ const (
 
 // code returns the code of an error that the server has reported, else "".
 func code(err error) string {
+	var decided *outcome
+	if errors.As(err, &decided) {
+		err = decided.err
+	}
+	var failed *fault
+	if errors.As(err, &failed) {
+		err = failed.cause
+	}
 	var reported *pgconn.PgError
 	if errors.As(err, &reported) {
 		return reported.Code
@@ -59,15 +67,15 @@ func lost(err error) bool {
 // of the schema: a wrong password, a database that does not exist, a
 // certificate that is not trusted.
 func permanent(err error) bool {
-	var failed *fault
-	if errors.As(err, &failed) {
-		err = failed.cause
-	}
 	switch c := code(err); {
 	case c == codeNoDatabase:
 		return true
 	case len(c) == 5:
 		return c[:2] == "28" || c[:2] == "42" // who one is, what one may do
+	}
+	var failed *fault
+	if errors.As(err, &failed) {
+		err = failed.cause
 	}
 	var certificate *tls.CertificateVerificationError
 	return errors.As(err, &certificate) || errors.Is(err, errSchema) ||

@@ -116,8 +116,9 @@ func (s *Store) once(ctx, waiting context.Context, f func(ctx context.Context, c
 	defer cancel()
 	err = f(exchange, conn.Conn().PgConn())
 	if code(err) == codeReadOnly {
-		// A standby, or a primary no longer: the next one may be another.
-		_ = conn.Conn().Close(exchange)
+		// A standby, or a primary no longer: new connections may lead to
+		// another.
+		s.pool.Reset()
 	}
 	return err
 }
