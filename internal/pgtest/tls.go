@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/internal/pgserver"
 )
 
 // EnableTLS gives the server a certificate for its address, restarts it and
@@ -40,18 +42,16 @@ func (s *Server) EnableTLS() (authority string) {
 		"server.crt": {Type: "CERTIFICATE", Bytes: certificate},
 		"server.key": {Type: "PRIVATE KEY", Bytes: private},
 	} {
-		path := filepath.Join(s.data, name)
+		path := filepath.Join(s.Data(), name)
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			s.t.Fatal(err)
 		}
-		if credential := other(); credential != nil {
-			if err := os.Chown(path, int(credential.Uid), int(credential.Gid)); err != nil {
-				s.t.Fatal(err)
-			}
+		if err := pgserver.Own(path); err != nil {
+			s.t.Fatal(err)
 		}
 	}
-	s.Stop()
-	s.options = append(s.options, "ssl=on")
+	check(s.t, s.Stop())
+	s.Options = append(s.Options, "ssl=on")
 	s.Start()
-	return filepath.Join(s.data, "server.crt")
+	return filepath.Join(s.Data(), "server.crt")
 }
