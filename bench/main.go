@@ -1,6 +1,7 @@
 // Command bench measures what the product costs a proxied request, side by
 // side with Caddy's reverse_proxy alone, in the same binary and the same
-// run. See README.md.
+// run, and what a store lets through against the floor that its engine sets.
+// See README.md.
 package main
 
 import (
@@ -88,5 +89,6 @@ func command() *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.StringVar(&o.profiles, "profiles", "", "leave a CPU profile of each scenario in this folder")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after")
+	cmd.AddCommand(storeCommand())
 	return cmd
 }

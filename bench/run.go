@@ -20,7 +20,7 @@ func run(ctx context.Context, o options, progress io.Writer) (result, error) {
 	}
 	defer os.RemoveAll(folder)
 	fmt.Fprintln(progress, "building ./xcaddy")
-	binary, err := build(ctx, folder)
+	binary, err := build(ctx, folder, "./xcaddy")
 	if err != nil {
 		return result{}, err
 	}

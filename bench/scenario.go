@@ -66,7 +66,7 @@ func startRunner(ctx context.Context, s scenario, binary, folder, upstream strin
 	if err != nil {
 		return nil, err
 	}
-	c, err := startCaddy(ctx, binary, filepath.Join(folder, s.name), s.site, l, upstream, connections)
+	c, err := startCaddy(ctx, binary, filepath.Join(folder, s.name), deployment{site: s.site}, l, upstream, connections)
 	if err != nil {
 		return nil, err
 	}
