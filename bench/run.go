@@ -135,48 +135,30 @@ func profileAll(ctx context.Context, o options, all []*runner, progress io.Write
 	for _, r := range all {
 		fmt.Fprintf(progress, "profile: %s\n", r.name)
 		profiled := make(chan error, 1)
-		go func() { profiled <- r.profile(ctx, filepath.Join(o.profiles, r.name+".pprof")) }()
-		if err := r.until(ctx, o, profiled); err != nil {
+		go func() { profiled <- r.caddy.profile(ctx, filepath.Join(o.profiles, r.name+".pprof")) }()
+		err := until(profiled, func() error {
+			_, err := r.block(ctx, o.requests, o.connections)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// until sends blocks until done tells how something else has ended.
-func (r *runner) until(ctx context.Context, o options, done <-chan error) error {
+// until calls send until done tells how something else has ended.
+func until(done <-chan error, send func() error) error {
 	for {
 		select {
 		case err := <-done:
 			return err
 		default:
 		}
-		if _, err := r.block(ctx, o.requests, o.connections); err != nil {
+		if err := send(); err != nil {
 			return err
 		}
 	}
-}
-
-// profile takes a CPU profile of three seconds.
-func (r *runner) profile(ctx context.Context, path string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.caddy.admin+"/debug/pprof/profile?seconds=3", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("taking profile: %w", err)
-	}
-	defer response.Body.Close()
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(file, response.Body); err != nil {
-		file.Close()
-		return fmt.Errorf("taking profile: %w", err)
-	}
-	return file.Close()
 }
 
 // startUpstream serves a small answer on loopback.

@@ -58,6 +58,7 @@ type storeOptions struct {
 	clients   int
 	documents int
 	json      bool
+	profile   string
 	timeout   time.Duration
 }
 
@@ -111,6 +112,7 @@ func storeCommand() *cobra.Command {
 	flags.IntVar(&o.clients, "clients", 64, "clients of Caddy, and of the engine's own tool")
 	flags.IntVar(&o.documents, "documents", 50_000, "documents that are there before")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.StringVar(&o.profile, "profile", "", "leave a CPU profile of Caddy in this file")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after")
 	return cmd
 }
@@ -180,7 +182,16 @@ func runStore(ctx context.Context, o storeOptions, name string, e engine, progre
 	if _, err := s.block(ctx, min(o.setups, 1000)); err != nil {
 		return result, err
 	}
-	return s.measure(ctx, o, name, progress)
+	if result, err = s.measure(ctx, o, name, progress); err != nil || o.profile == "" {
+		return result, err
+	}
+	fmt.Fprintln(progress, "profile")
+	profiled := make(chan error, 1)
+	go func() { profiled <- c.profile(ctx, o.profile) }()
+	return result, until(profiled, func() error {
+		_, err := s.block(ctx, 1000)
+		return err
+	})
 }
 
 func (s *setups) measure(ctx context.Context, o storeOptions, name string, progress io.Writer) (result storeResult, err error) {

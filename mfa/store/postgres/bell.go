@@ -79,8 +79,8 @@ func (b *bell) notify(ctx context.Context) {
 			return
 		case <-b.rung:
 		}
-		_ = b.store.connected(ctx, "notifying", func(ctx context.Context, conn *pgconn.PgConn) error {
-			_, err := ask(ctx, conn, tell, nil)
+		_ = b.store.connected(ctx, "notifying", func(ctx context.Context, conn link) error {
+			_, err := conn.ask(ctx, tell, nil)
 			return err
 		})
 		if !wait(ctx, between) {
@@ -103,16 +103,17 @@ func (b *bell) listen(ctx context.Context) {
 func (b *bell) session(ctx context.Context) {
 	connecting, cancel := context.WithTimeout(ctx, b.store.timeout)
 	defer cancel()
-	conn, err := pgconn.ConnectConfig(connecting, &b.config.Config)
+	session, err := pgconn.ConnectConfig(connecting, &b.config.Config)
 	if err != nil {
 		return
 	}
+	conn := link{PgConn: session}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(closing)
 	}()
-	if _, err := ask(connecting, conn, say("LISTEN "+channel), nil); err != nil {
+	if _, err := conn.ask(connecting, say("LISTEN "+channel), nil); err != nil {
 		return
 	}
 	signal(b.heard) // of what was written before
@@ -122,7 +123,7 @@ func (b *bell) session(ctx context.Context) {
 
 // await waits for one notification, or for as long as it may be silent. It
 // returns an error when the connection is of no use any more.
-func (b *bell) await(ctx context.Context, conn *pgconn.PgConn) error {
+func (b *bell) await(ctx context.Context, conn link) error {
 	quiet, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	err := conn.WaitForNotification(quiet)
@@ -131,7 +132,7 @@ func (b *bell) await(ctx context.Context, conn *pgconn.PgConn) error {
 	}
 	trying, cancel := context.WithTimeout(ctx, b.store.timeout)
 	defer cancel()
-	_, err = ask(trying, conn, say("SELECT 1"), nil)
+	_, err = conn.ask(trying, say("SELECT 1"), nil)
 	return err
 }
 

@@ -18,6 +18,8 @@ const (
 	codeSerializationFailure = "40001"
 	codeDeadlock             = "40P01"
 	codePrivilege            = "42501"
+	codeNoStatement          = "26000"
+	codeStatementExists      = "42P05"
 	codeNoTable              = "42P01"
 	codeTableExists          = "42P07"
 	codeDataCorrupted        = "XX001"
@@ -43,10 +45,11 @@ func code(err error) string {
 }
 
 // again reports whether a transaction failed because of others only, with
-// nothing written, and may succeed when it is made again.
+// nothing written, and may succeed when it is made again. The last is for a
+// statement that was prepared in another session, in that of a pooler.
 func again(err error) bool {
 	switch code(err) {
-	case codeSerializationFailure, codeDeadlock:
+	case codeSerializationFailure, codeDeadlock, codeNoStatement:
 		return true
 	}
 	return false

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
 )
@@ -41,7 +39,7 @@ func transaction(timeout time.Duration) []statement {
 func (s *Store) updateLocked(ctx context.Context, fn func(tx store.Tx) error, keys []string) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		err := s.connected(ctx, "writing to postgres", func(exchange context.Context, conn *pgconn.PgConn) error {
+		err := s.connected(ctx, "writing to postgres", func(exchange context.Context, conn link) error {
 			return s.tryLocked(ctx, exchange, conn, fn, keys)
 		})
 		if !errors.Is(err, errConflict) {
@@ -65,7 +63,7 @@ func (s *Store) updateLocked(ctx context.Context, fn func(tx store.Tx) error, ke
 // tryLocked makes one attempt, in one transaction. errConflict is returned
 // when it came to nothing because of others. What it returns that is no
 // outcome is of a time when nothing had been written.
-func (s *Store) tryLocked(ctx, exchange context.Context, conn *pgconn.PgConn, fn func(tx store.Tx) error, keys []string) error {
+func (s *Store) tryLocked(ctx, exchange context.Context, conn link, fn func(tx store.Tx) error, keys []string) error {
 	docs, err := s.lock(exchange, conn, keys)
 	if err == nil && len(docs) != len(keys) {
 		err = errConflict // one was deleted before it could be locked
@@ -87,7 +85,7 @@ func (s *Store) tryLocked(ctx, exchange context.Context, conn *pgconn.PgConn, fn
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	err = askAll(within, conn, append(forLocked(docs, writes), say("COMMIT")), nil)
+	err = conn.askAll(within, append(forLocked(docs, writes), say("COMMIT")), nil)
 	switch {
 	case again(err):
 		s.rollBack(ctx, conn)
@@ -102,9 +100,9 @@ func (s *Store) tryLocked(ctx, exchange context.Context, conn *pgconn.PgConn, fn
 
 // lock locks the rows of keys, and makes them where there are none. It
 // returns what they hold, but for those that were deleted meanwhile.
-func (s *Store) lock(ctx context.Context, conn *pgconn.PgConn, keys []string) (docs []draft.Document, err error) {
+func (s *Store) lock(ctx context.Context, conn link, keys []string) (docs []draft.Document, err error) {
 	statements := append(slices.Clone(s.begin), say(sqlReserve).keys(keys), say(sqlLock).keys(keys))
-	err = askAll(ctx, conn, statements, func(columns [][]byte) error {
+	err = conn.askAll(ctx, statements, func(columns [][]byte) error {
 		version, err := number(columns[2])
 		docs = append(docs, draft.Document{
 			Key: string(columns[0]), Value: append([]byte{}, columns[1]...), Version: version,
@@ -132,11 +130,11 @@ func forLocked(docs []draft.Document, writes []draft.Write) []statement {
 
 // rollBack ends the transaction that is under way. Where that fails the
 // connection is not used again, and the server ends it.
-func (s *Store) rollBack(ctx context.Context, conn *pgconn.PgConn) {
+func (s *Store) rollBack(ctx context.Context, conn link) {
 	if conn.IsClosed() || conn.TxStatus() == 'I' {
 		return
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	_, _ = ask(within, conn, say("ROLLBACK"), nil)
+	_, _ = conn.ask(within, say("ROLLBACK"), nil)
 }

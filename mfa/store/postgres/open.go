@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -44,9 +43,10 @@ func (s *Store) start(ctx context.Context, c Config) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	if err := s.prepare(ctx); err != nil {
+	if err := s.makeTables(ctx); err != nil {
 		return err
 	}
+	s.prepared.Store(true)
 	if c.Listen == "" {
 		return nil
 	}
@@ -62,9 +62,9 @@ func (s *Store) start(ctx context.Context, c Config) error {
 // acknowledges is durable.
 func (s *Store) check(ctx context.Context) error {
 	var commit string
-	err := s.connected(ctx, "connecting to postgres", func(ctx context.Context, conn *pgconn.PgConn) error {
+	err := s.connected(ctx, "connecting to postgres", func(ctx context.Context, conn link) error {
 		// Servers that only speak the protocol may not have the setting.
-		_, err := ask(ctx, conn, say("SELECT coalesce(current_setting('synchronous_commit', true), '')"), func(columns [][]byte) error {
+		_, err := conn.ask(ctx, say("SELECT coalesce(current_setting('synchronous_commit', true), '')"), func(columns [][]byte) error {
 			commit = string(columns[0])
 			return nil
 		})

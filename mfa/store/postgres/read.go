@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
 )
@@ -29,7 +27,7 @@ func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, erro
 	}
 	defer leave()
 	var found draft.Document
-	err = s.connected(ctx, "reading from postgres", func(ctx context.Context, conn *pgconn.PgConn) (err error) {
+	err = s.connected(ctx, "reading from postgres", func(ctx context.Context, conn link) (err error) {
 		found, err = readOne(ctx, conn, key)
 		return err
 	})
@@ -43,9 +41,9 @@ func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, erro
 }
 
 // readOne reads what is under key.
-func readOne(ctx context.Context, conn *pgconn.PgConn, key string) (draft.Document, error) {
+func readOne(ctx context.Context, conn link, key string) (draft.Document, error) {
 	found := draft.Document{Key: key}
-	_, err := ask(ctx, conn, say(sqlRead).key(key), func(columns [][]byte) (err error) {
+	_, err := conn.ask(ctx, say(sqlRead).key(key), func(columns [][]byte) (err error) {
 		found.Value = append([]byte{}, columns[0]...)
 		found.Version, err = number(columns[1])
 		return err
@@ -68,9 +66,9 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 		from = after + "\x00" // the next key that there can be
 	}
 	var page []store.Document
-	err = s.connected(ctx, "reading from postgres", func(ctx context.Context, conn *pgconn.PgConn) error {
+	err = s.connected(ctx, "reading from postgres", func(ctx context.Context, conn link) error {
 		page = nil
-		_, err := ask(ctx, conn, say(sqlList).key(from).key(to).number(int64(limit)), func(columns [][]byte) error {
+		_, err := conn.ask(ctx, say(sqlList).key(from).key(to).number(int64(limit)), func(columns [][]byte) error {
 			page = append(page, store.Document{Key: string(columns[0]), Value: append([]byte{}, columns[1]...)})
 			return nil
 		})
@@ -112,9 +110,9 @@ func (s *Store) Changed(ctx context.Context, seen map[string]int64) ([]string, e
 		statements = append(statements, say(sqlChanged).keys(keys).numbers(versions))
 	}
 	var changed []string
-	err = s.connected(ctx, fmt.Sprintf("comparing %d versions in postgres", len(seen)), func(ctx context.Context, conn *pgconn.PgConn) error {
+	err = s.connected(ctx, fmt.Sprintf("comparing %d versions in postgres", len(seen)), func(ctx context.Context, conn link) error {
 		changed = nil
-		return askAll(ctx, conn, statements, func(columns [][]byte) error {
+		return conn.askAll(ctx, statements, func(columns [][]byte) error {
 			changed = append(changed, string(columns[0]))
 			return nil
 		})

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // The tables.
@@ -33,12 +31,12 @@ var migrations = [][]string{
 // errSchema is returned when the tables are not such as this program needs.
 var errSchema = errors.New("the tables do not fit")
 
-// prepare makes or migrates the schema, if it is not current. Any number of
+// makeTables makes or migrates the schema, if it is not current. Any number of
 // nodes may do so at once.
-func (s *Store) prepare(ctx context.Context) error {
+func (s *Store) makeTables(ctx context.Context) error {
 	var err error
 	for range attempts {
-		err = s.connected(ctx, "preparing postgres", func(ctx context.Context, conn *pgconn.PgConn) error {
+		err = s.connected(ctx, "making tables in postgres", func(ctx context.Context, conn link) error {
 			if err := migrate(ctx, conn); err != nil {
 				if permanent(err) || meanwhile(err) {
 					return &outcome{err}
@@ -48,7 +46,7 @@ func (s *Store) prepare(ctx context.Context) error {
 			return nil
 		})
 		if permanent(err) {
-			return fmt.Errorf("preparing postgres: %w", err)
+			return fmt.Errorf("making tables in postgres: %w", err)
 		}
 		if !meanwhile(err) {
 			return err
@@ -59,7 +57,7 @@ func (s *Store) prepare(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return failure("preparing postgres", err)
+	return failure("making tables in postgres", err)
 }
 
 // meanwhile reports whether err says that another node is making the same
@@ -73,12 +71,12 @@ func meanwhile(err error) bool {
 }
 
 // migrate brings the schema to the newest version.
-func migrate(ctx context.Context, conn *pgconn.PgConn) error {
+func migrate(ctx context.Context, conn link) error {
 	version, err := schemaVersion(ctx, conn, "")
 	switch {
 	case code(err) == codeNoTable, err == nil && version == 0:
 		for _, s := range []statement{say(sqlVersions), say(sqlVersion).number(0)} {
-			if _, err := ask(ctx, conn, s, nil); err != nil {
+			if _, err := conn.ask(ctx, s, nil); err != nil {
 				return schemaError(err)
 			}
 		}
@@ -91,13 +89,13 @@ func migrate(ctx context.Context, conn *pgconn.PgConn) error {
 }
 
 // migrateLocked makes what migrations are missing, while no other node does.
-func migrateLocked(ctx context.Context, conn *pgconn.PgConn) error {
-	if _, err := ask(ctx, conn, say("BEGIN"), nil); err != nil {
+func migrateLocked(ctx context.Context, conn link) error {
+	if _, err := conn.ask(ctx, say("BEGIN"), nil); err != nil {
 		return err
 	}
 	defer func() {
 		if !conn.IsClosed() && conn.TxStatus() != 'I' {
-			_, _ = ask(ctx, conn, say("ROLLBACK"), nil) // else the server ends it with the connection
+			_, _ = conn.ask(ctx, say("ROLLBACK"), nil) // else the server ends it with the connection
 		}
 	}()
 	version, err := schemaVersion(ctx, conn, " FOR UPDATE")
@@ -109,22 +107,22 @@ func migrateLocked(ctx context.Context, conn *pgconn.PgConn) error {
 	}
 	for _, statements := range migrations[version:] {
 		for _, sql := range statements {
-			if _, err := ask(ctx, conn, say(sql), nil); err != nil {
+			if _, err := conn.ask(ctx, say(sql), nil); err != nil {
 				return schemaError(err)
 			}
 		}
 	}
 	newest := say(`UPDATE caddy_mfa_schema SET version = $1`).number(int64(len(migrations)))
-	if _, err := ask(ctx, conn, newest, nil); err != nil {
+	if _, err := conn.ask(ctx, newest, nil); err != nil {
 		return schemaError(err)
 	}
-	_, err = ask(ctx, conn, say("COMMIT"), nil)
+	_, err = conn.ask(ctx, say("COMMIT"), nil)
 	return err
 }
 
 // schemaVersion reads the version, 0 when there is a table without one.
-func schemaVersion(ctx context.Context, conn *pgconn.PgConn, lock string) (version int64, err error) {
-	_, err = ask(ctx, conn, say("SELECT version FROM caddy_mfa_schema WHERE id = 1"+lock), func(columns [][]byte) (err error) {
+func schemaVersion(ctx context.Context, conn link, lock string) (version int64, err error) {
+	_, err = conn.ask(ctx, say("SELECT version FROM caddy_mfa_schema WHERE id = 1"+lock), func(columns [][]byte) (err error) {
 		version, err = number(columns[0])
 		return err
 	})

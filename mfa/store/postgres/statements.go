@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -85,43 +84,6 @@ var binaryFormat = []int16{pgtype.BinaryFormatCode}
 
 // row takes the columns of a row, which are valid only during the call.
 type row func(columns [][]byte) error
-
-// ask makes one statement, hands its rows to each, if it is not nil, and
-// returns how many rows the statement found or changed.
-func ask(ctx context.Context, conn *pgconn.PgConn, s statement, each row) (int64, error) {
-	return read(conn.ExecParams(ctx, s.sql, s.values, s.types, binaryFormat, binaryFormat), each)
-}
-
-// askAll makes statements in one round trip, and hands all rows to each.
-// Where one fails, those after it are not made.
-func askAll(ctx context.Context, conn *pgconn.PgConn, statements []statement, each row) (err error) {
-	pipeline := conn.StartPipeline(ctx)
-	defer func() {
-		if closing := pipeline.Close(); err == nil {
-			err = closing
-		}
-	}()
-	for _, s := range statements {
-		pipeline.SendQueryParams(s.sql, s.values, s.types, binaryFormat, binaryFormat)
-	}
-	if err := pipeline.Sync(); err != nil {
-		return err
-	}
-	for range statements {
-		results, err := pipeline.GetResults()
-		if err != nil {
-			return err
-		}
-		reader, ok := results.(*pgconn.ResultReader)
-		if !ok {
-			return fmt.Errorf("unexpected answer %T", results)
-		}
-		if _, err := read(reader, each); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func read(reader *pgconn.ResultReader, each row) (int64, error) {
 	var failed error

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -20,6 +20,8 @@ type Store struct {
 	begin   []statement // of a transaction that locks
 	turns   turns.Turns
 	bell    *bell // nil where nothing is told
+
+	prepared atomic.Bool // whether statements are, which needs the tables
 
 	mu     sync.Mutex
 	closed bool
@@ -74,9 +76,10 @@ func outlive(ctx context.Context, within time.Duration) (context.Context, contex
 
 // connected calls f with a connection. When it turns out that the server has
 // given the connection up, all others that wait to be used are dropped and f
-// is called once more with a new one, so f must have changed nothing when it
-// returns such an error. The error is that of ctx once this has ended.
-func (s *Store) connected(ctx context.Context, doing string, f func(ctx context.Context, conn *pgconn.PgConn) error) error {
+// is called once more with a new one, as it is when others were in the way:
+// f must have changed nothing when it returns such an error, or return an
+// outcome. The error is that of ctx once this has ended.
+func (s *Store) connected(ctx context.Context, doing string, f func(ctx context.Context, conn link) error) error {
 	waiting, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
@@ -91,6 +94,7 @@ func (s *Store) connected(ctx context.Context, doing string, f func(ctx context.
 			return ctx.Err()
 		case attempt == 1 && lost(err) && !permanent(err):
 			s.pool.Reset()
+		case attempt <= 3 && again(err):
 		default:
 			return failure(doing, err)
 		}
@@ -104,7 +108,7 @@ func (o *outcome) Error() string { return o.err.Error() }
 
 // once calls f with a connection, for which it waits no longer than waiting
 // lasts.
-func (s *Store) once(ctx, waiting context.Context, f func(ctx context.Context, conn *pgconn.PgConn) error) error {
+func (s *Store) once(ctx, waiting context.Context, f func(ctx context.Context, conn link) error) error {
 	conn, err := s.pool.Acquire(waiting)
 	if err != nil {
 		return err
@@ -114,7 +118,7 @@ func (s *Store) once(ctx, waiting context.Context, f func(ctx context.Context, c
 	defer conn.Release()
 	exchange, cancel := outlive(ctx, s.timeout)
 	defer cancel()
-	err = f(exchange, conn.Conn().PgConn())
+	err = f(exchange, s.link(exchange, conn.Conn().PgConn()))
 	if code(err) == codeReadOnly {
 		// A standby, or a primary no longer: new connections may lead to
 		// another.

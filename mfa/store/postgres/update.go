@@ -7,8 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
 )
@@ -64,7 +62,7 @@ func (s *Store) take(ctx context.Context, keys []string) (release func(), err er
 // decided if the document is still the one it was. errConflict is returned
 // when it is not.
 func (s *Store) updateIfSame(ctx context.Context, fn func(tx store.Tx) error, key string) error {
-	return s.connected(ctx, "writing to postgres", func(exchange context.Context, conn *pgconn.PgConn) error {
+	return s.connected(ctx, "writing to postgres", func(exchange context.Context, conn link) error {
 		found, err := readOne(exchange, conn, key)
 		if err != nil {
 			return err
@@ -97,10 +95,10 @@ func decide(ctx context.Context, docs []draft.Document, fn func(tx store.Tx) err
 }
 
 // write makes one write. It waits for what became of it, also when ctx ends.
-func (s *Store) write(ctx context.Context, conn *pgconn.PgConn, w draft.Write) error {
+func (s *Store) write(ctx context.Context, conn link, w draft.Write) error {
 	exchange, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	written, err := ask(exchange, conn, ifSame(w), nil)
+	written, err := conn.ask(exchange, ifSame(w), nil)
 	switch {
 	case again(err), err == nil && written == 0:
 		return &outcome{errConflict}
