@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/caddymfa/caddy-mfa/internal/pgserver"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/postgres"
 )
 
 // postgresEngine is PostgreSQL with its own settings, but for room and
@@ -22,7 +26,7 @@ import (
 type postgresEngine struct {
 	server *pgserver.Server
 	script string
-	value  string // a document, as pgbench is given it
+	size   int // of a document
 }
 
 // The databases: one for Caddy, one for pgbench.
@@ -61,16 +65,20 @@ func (p *postgresEngine) prepare(ctx context.Context, documents int) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	var size int
-	err = conn.QueryRow(ctx, "SELECT avg(octet_length(value))::int FROM caddy_mfa_documents WHERE key >= 'user/' AND key < 'user0'").Scan(&size)
+	err = conn.QueryRow(ctx, "SELECT avg(octet_length(value))::int FROM caddy_mfa_documents WHERE key >= 'user/' AND key < 'user0'").Scan(&p.size)
 	if err != nil {
 		return fmt.Errorf("measuring a document: %w", err)
 	}
-	p.value = `\x` + strings.Repeat("5a", size)
-	tables := "CREATE TABLE caddy_mfa_documents (key bytea PRIMARY KEY, value bytea NOT NULL, version bigint NOT NULL)"
+	floor, err := p.open(ctx) // which makes the tables
+	if err != nil {
+		return err
+	}
+	if err := floor.Close(); err != nil {
+		return err
+	}
 	fill := fmt.Sprintf("INSERT INTO caddy_mfa_documents SELECT convert_to('user/fill' || i, 'UTF8'), "+
-		"substr(decode(repeat(md5(i::text), %d), 'hex'), 1, %d), i FROM generate_series(1, %d) AS i", size/16+1, size, documents)
-	return errors.Join(p.server.Exec(databaseFloor, tables, fill, "VACUUM ANALYZE caddy_mfa_documents"),
+		"substr(decode(repeat(md5(i::text), %d), 'hex'), 1, %d), i FROM generate_series(1, %d) AS i", p.size/16+1, p.size, documents)
+	return errors.Join(p.server.Exec(databaseFloor, fill, "VACUUM ANALYZE caddy_mfa_documents"),
 		p.server.Exec(databaseCaddy, fill, "VACUUM ANALYZE caddy_mfa_documents", "CHECKPOINT"))
 }
 
@@ -85,7 +93,7 @@ func (p *postgresEngine) floor(ctx context.Context, clients int, d time.Duration
 	host, port, _ := strings.Cut(p.server.Address, ":")
 	cmd := exec.CommandContext(ctx, p.server.Program("pgbench"), "--no-vacuum", "--protocol", "prepared",
 		"--client", strconv.Itoa(clients), "--jobs", "2", "--time", strconv.Itoa(int(d.Seconds())),
-		"--define", "value="+p.value, "--file", p.script,
+		"--define", "value="+`\x`+hex.EncodeToString(p.document()), "--file", p.script,
 		"--host", host, "--port", port, "--username", pgserver.Superuser, databaseFloor)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+pgserver.Password)
 	out, err := cmd.CombinedOutput()
@@ -108,6 +116,12 @@ func (p *postgresEngine) floor(ctx context.Context, clients int, d time.Duration
 		client: float64(used.Microseconds()) / (rate * d.Seconds()),
 	}, err
 }
+
+func (p *postgresEngine) open(ctx context.Context) (store.Store, error) {
+	return postgres.Open(ctx, postgres.Config{DSN: p.server.DSN(pgserver.Superuser, databaseFloor)})
+}
+
+func (p *postgresEngine) document() []byte { return bytes.Repeat([]byte{'Z'}, p.size) }
 
 func (p *postgresEngine) processes() []int { return p.server.Processes() }
 

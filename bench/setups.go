@@ -53,7 +53,7 @@ func (s *setups) block(ctx context.Context, n int) (setupCost, error) {
 			c.Close()
 		}
 	}()
-	before, err := s.used()
+	before, err := usedBy(s.engine, s.caddy)
 	if err != nil {
 		return setupCost{}, err
 	}
@@ -77,15 +77,8 @@ func (s *setups) block(ctx context.Context, n int) (setupCost, error) {
 			return setupCost{}, err
 		}
 	}
-	after, err := s.used()
-	if err != nil {
-		return setupCost{}, err
-	}
-	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(n) }
-	return setupCost{
-		rate: float64(n) / took.Seconds(), busy: (after.machine - before.machine).Seconds() / took.Seconds(),
-		caddy: each(after.caddy - before.caddy), server: each(after.server - before.server), client: each(after.client - before.client),
-	}, nil
+	after, err := usedBy(s.engine, s.caddy)
+	return after.since(before, n, took), err
 }
 
 func (s *setups) connect(ctx context.Context) (connections []net.Conn, err error) {
@@ -136,18 +129,30 @@ func post(conn net.Conn, requests [][]byte) error {
 // used is the CPU time that was used so far.
 type used struct{ machine, caddy, server, client time.Duration }
 
-func (s *setups) used() (u used, err error) {
-	if u.caddy, err = cpuTime(s.caddy.pid()); err != nil {
-		return u, err
+// usedBy looks at an engine, a Caddy, if there is one, and this process.
+func usedBy(e engine, c *caddy) (u used, err error) {
+	if c != nil {
+		if u.caddy, err = cpuTime(c.pid()); err != nil {
+			return u, err
+		}
 	}
 	if u.client, err = cpuTime(os.Getpid()); err != nil {
 		return u, err
 	}
-	for _, pid := range s.engine.processes() {
+	for _, pid := range e.processes() {
 		if took, err := cpuTime(pid); err == nil { // else it has ended since
 			u.server += took
 		}
 	}
 	u.machine, err = machineTime()
 	return u, err
+}
+
+// since is what n of something have cost, which took so long.
+func (u used) since(before used, n int, took time.Duration) setupCost {
+	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(n) }
+	return setupCost{
+		rate: float64(n) / took.Seconds(), busy: (u.machine - before.machine).Seconds() / took.Seconds(),
+		caddy: each(u.caddy - before.caddy), server: each(u.server - before.server), client: each(u.client - before.client),
+	}
 }

@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // engine is what a store keeps its documents in: servers of this run's own,
@@ -31,6 +28,10 @@ type engine interface {
 	// floor makes what is equivalent to setups, with the engine's own tool,
 	// from so many clients and for so long.
 	floor(ctx context.Context, clients int, d time.Duration) (floorCost, error)
+	// open opens the place for the floor with the product's own engine.
+	open(ctx context.Context) (store.Store, error)
+	// document is one of the size of those that are there.
+	document() []byte
 	// processes returns the IDs of its processes.
 	processes() []int
 	stop() error
@@ -115,136 +116,4 @@ func storeCommand() *cobra.Command {
 	flags.StringVar(&o.profile, "profile", "", "leave a CPU profile of Caddy in this file")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after")
 	return cmd
-}
-
-// storeResult is what was measured.
-type storeResult struct {
-	Engine    string  `json:"engine"`
-	CPU       string  `json:"cpu"`
-	Cores     int     `json:"cores"`
-	Clients   int     `json:"clients"`
-	Rounds    int     `json:"rounds"`
-	Floor     float64 `json:"floor_per_second"`
-	FloorBusy float64 `json:"floor_cores_busy"`
-	Setups    float64 `json:"setups_per_second"`
-	// Ratio is the median, over the rounds, of the setups a second against
-	// the floor beside them; Low and High are its quartiles.
-	Ratio float64 `json:"ratio"`
-	Low   float64 `json:"ratio_low"`
-	High  float64 `json:"ratio_high"`
-	Busy  float64 `json:"setups_cores_busy"`
-	// CPU time a setup, in microseconds.
-	Caddy  float64 `json:"caddy_cpu_microseconds_per_setup"`
-	Server float64 `json:"engine_cpu_microseconds_per_setup"`
-	Client float64 `json:"client_cpu_microseconds_per_setup"`
-	Tool   float64 `json:"floor_client_cpu_microseconds"`
-	Goal   float64 `json:"goal"`
-	Met    bool    `json:"met"`
-}
-
-// runStore starts, measures and takes all down again. In each round a block
-// of setups stands between two runs of the floor, against whose mean it is
-// held.
-func runStore(ctx context.Context, o storeOptions, name string, e engine, progress io.Writer) (result storeResult, err error) {
-	folder, err := os.MkdirTemp("", "caddy-mfa-bench-")
-	if err != nil {
-		return result, err
-	}
-	defer os.RemoveAll(folder)
-	fmt.Fprintln(progress, "building ./xcaddy/full")
-	binary, err := build(ctx, folder, "./xcaddy/full")
-	if err != nil {
-		return result, err
-	}
-	fmt.Fprintln(progress, "starting", name)
-	if err := e.start(ctx, folder); err != nil {
-		return result, err
-	}
-	defer func() { err = errors.Join(err, e.stop()) }()
-	l, err := newLogin()
-	if err != nil {
-		return result, err
-	}
-	option, env := e.store()
-	c, err := startCaddy(ctx, binary, filepath.Join(folder, "node"), deployment{siteUngated, option, env}, l, "127.0.0.1:9", o.clients)
-	if err != nil {
-		return result, err
-	}
-	defer c.stop()
-	s := &setups{caddy: c, login: l, engine: e, clients: o.clients}
-	if _, err := s.block(ctx, 1); err != nil {
-		return result, err
-	}
-	if err := e.prepare(ctx, o.documents); err != nil {
-		return result, err
-	}
-	// Connections, caches, heap.
-	if _, err := s.block(ctx, min(o.setups, 1000)); err != nil {
-		return result, err
-	}
-	if result, err = s.measure(ctx, o, name, progress); err != nil || o.profile == "" {
-		return result, err
-	}
-	fmt.Fprintln(progress, "profile")
-	profiled := make(chan error, 1)
-	go func() { profiled <- c.profile(ctx, o.profile) }()
-	return result, until(profiled, func() error {
-		_, err := s.block(ctx, 1000)
-		return err
-	})
-}
-
-func (s *setups) measure(ctx context.Context, o storeOptions, name string, progress io.Writer) (result storeResult, err error) {
-	var floors, floorBusy, tool, rates, ratios, busy, caddyCPU, server, client []float64
-	floor := func() (float64, error) {
-		cost, err := s.engine.floor(ctx, o.clients, 4*time.Second)
-		floors, floorBusy, tool = append(floors, cost.rate), append(floorBusy, cost.busy), append(tool, cost.client)
-		return cost.rate, err
-	}
-	before, err := floor()
-	if err != nil {
-		return result, err
-	}
-	for round := range o.rounds {
-		fmt.Fprintf(progress, "round %d of %d\n", round+1, o.rounds)
-		cost, err := s.block(ctx, o.setups)
-		if err != nil {
-			return result, err
-		}
-		after, err := floor()
-		if err != nil {
-			return result, err
-		}
-		rates, ratios, busy = append(rates, cost.rate), append(ratios, cost.rate/((before+after)/2)), append(busy, cost.busy)
-		caddyCPU, server, client = append(caddyCPU, cost.caddy), append(server, cost.server), append(client, cost.client)
-		before = after
-	}
-	result = storeResult{
-		Engine: name, CPU: processor(), Cores: runtime.NumCPU(), Clients: o.clients, Rounds: o.rounds,
-		Floor: quantile(floors, 0.5), FloorBusy: quantile(floorBusy, 0.5), Tool: quantile(tool, 0.5),
-		Setups: quantile(rates, 0.5), Busy: quantile(busy, 0.5),
-		Ratio: quantile(ratios, 0.5), Low: quantile(ratios, 0.25), High: quantile(ratios, 0.75),
-		Caddy: quantile(caddyCPU, 0.5), Server: quantile(server, 0.5), Client: quantile(client, 0.5), Goal: storeGoal,
-	}
-	result.Met = result.Ratio >= storeGoal
-	return result, nil
-}
-
-func (r storeResult) writeTable(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %d cores; %s, %d clients, %d rounds\n\n", r.CPU, r.Cores, r.Engine, r.Clients, r.Rounds)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\tper second\tagainst the floor\tquartiles\tcores busy\tCPU: Caddy\tengine\tclient")
-	fmt.Fprintf(t, "floor\t%.0f\t1\t\t%.2f of %d\t\t\t%.0f us\n", r.Floor, r.FloorBusy, r.Cores, r.Tool)
-	fmt.Fprintf(t, "setups\t%.0f\t%.2f\t%.2f-%.2f\t%.2f of %d\t%.0f us\t%.0f us\t%.0f us\n",
-		r.Setups, r.Ratio, r.Low, r.High, r.Busy, r.Cores, r.Caddy, r.Server, r.Client)
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	verdict := "met"
-	if !r.Met {
-		verdict = fmt.Sprintf("MISSED; a setup takes %.0f us of CPU in all, so that the %d cores let %.0f a second through if they do nothing else",
-			r.Caddy+r.Server+r.Client, r.Cores, float64(r.Cores)*1e6/(r.Caddy+r.Server+r.Client))
-	}
-	_, err := fmt.Fprintf(w, "\ngoal: at least %.2f of the floor, or bounded by CPU elsewhere: %s\n", r.Goal, verdict)
-	return err
 }
