@@ -29,6 +29,9 @@ type postgresEngine struct {
 	size   int // of a document
 }
 
+// postgresConnections is what a machine with a server of its own affords.
+const postgresConnections = 32
+
 // The databases: one for Caddy, one for pgbench.
 const (
 	databaseCaddy = "caddy"
@@ -56,7 +59,8 @@ func (p *postgresEngine) start(_ context.Context, folder string) error {
 }
 
 func (p *postgresEngine) store() (option string, env []string) {
-	return "store postgres {\n\t\t\tdsn {env.MFA_DSN}\n\t\t}", []string{"MFA_DSN=" + p.server.DSN(pgserver.Superuser, databaseCaddy)}
+	return fmt.Sprintf("store postgres {\n\t\t\tdsn {env.MFA_DSN}\n\t\t\tmax_connections %d\n\t\t}", postgresConnections),
+		[]string{"MFA_DSN=" + p.server.DSN(pgserver.Superuser, databaseCaddy)}
 }
 
 func (p *postgresEngine) prepare(ctx context.Context, documents int) error {
@@ -118,7 +122,7 @@ func (p *postgresEngine) floor(ctx context.Context, clients int, d time.Duration
 }
 
 func (p *postgresEngine) open(ctx context.Context) (store.Store, error) {
-	return postgres.Open(ctx, postgres.Config{DSN: p.server.DSN(pgserver.Superuser, databaseFloor)})
+	return postgres.Open(ctx, postgres.Config{DSN: p.server.DSN(pgserver.Superuser, databaseFloor), MaxConnections: postgresConnections})
 }
 
 func (p *postgresEngine) document() []byte { return bytes.Repeat([]byte{'Z'}, p.size) }
