@@ -1,10 +1,14 @@
 package pgserver
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -17,10 +21,27 @@ type Bouncer struct {
 	process *process
 }
 
-// StartBouncer starts a PgBouncer before all databases of s, for the users
-// that are named and the superuser. Each transaction gets whatever
-// connection is free, out of few.
-func StartBouncer(s *Server, users ...string) (*Bouncer, error) {
+// transactionMode is the configuration of a PgBouncer before all databases,
+// where each transaction gets whatever connection is free, out of few.
+const transactionMode = `[databases]
+* = host=db.internal port=5432
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = 6432
+auth_type = scram-sha-256
+auth_file = /etc/pgbouncer/userlist.txt
+pool_mode = transaction
+default_pool_size = 8
+max_client_conn = 1000
+server_login_retry = 1
+`
+
+// StartBouncer starts a PgBouncer before s, for the users that are named and
+// the superuser. In its configuration, "" for one in transaction mode,
+// db.internal, port 6432 and /etc/pgbouncer/userlist.txt are replaced by what
+// there is.
+func StartBouncer(s *Server, config string, users ...string) (*Bouncer, error) {
 	program := "/usr/sbin/pgbouncer"
 	if path, err := exec.LookPath("pgbouncer"); err == nil {
 		program = path
@@ -40,20 +61,9 @@ func StartBouncer(s *Server, users ...string) (*Bouncer, error) {
 	for _, user := range append(users, Superuser) {
 		list += fmt.Sprintf("%q %q\n", user, Password)
 	}
-	config := fmt.Sprintf(`[databases]
-* = host=127.0.0.1 port=%s
-
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %s
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = %s
-pool_mode = transaction
-default_pool_size = 8
-max_client_conn = 1000
-server_login_retry = 1
-`, s.Port(), port, filepath.Join(folder, "users"))
+	config = strings.NewReplacer("host=db.internal port=5432", "host=127.0.0.1 port="+s.Port(), "6432", port,
+		"/etc/pgbouncer/userlist.txt", filepath.Join(folder, "users")).Replace(cmp.Or(config, transactionMode)) +
+		"\nunix_socket_dir =\n"
 	for name, content := range map[string]string{"users": list, "pgbouncer.ini": config} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
 			return nil, err
@@ -62,7 +72,13 @@ server_login_retry = 1
 	if b.process, err = start(program, filepath.Join(folder, "pgbouncer.ini")); err != nil {
 		return nil, err
 	}
-	return b, b.process.await(connects(DSN(b.Address, Superuser, "postgres")))
+	return b, b.process.await(func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", b.Address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
 }
 
 // Stop ends it and removes its folder.

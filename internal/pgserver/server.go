@@ -110,18 +110,13 @@ func (s *Server) Start() error {
 	if s.process, err = start(s.Program("postgres"), args...); err != nil {
 		return err
 	}
-	return s.process.await(connects(s.DSN(Superuser, "postgres")))
-}
-
-// connects returns a function that tries to connect.
-func connects(dsn string) func(ctx context.Context) error {
-	return func(ctx context.Context) error {
-		conn, err := pgx.Connect(ctx, dsn)
+	return s.process.await(func(ctx context.Context) error {
+		conn, err := pgx.Connect(ctx, s.DSN(Superuser, "postgres"))
 		if err != nil {
 			return err
 		}
 		return conn.Close(ctx)
-	}
+	})
 }
 
 // Kill ends the server and all its processes at once, as kill -9 does.

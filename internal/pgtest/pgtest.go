@@ -84,10 +84,17 @@ func (s *Server) Exec(database string, statements ...string) {
 }
 
 // NewBouncer starts a PgBouncer before all databases of s, in transaction
-// mode, for users and the superuser. It is stopped with the test.
-func NewBouncer(t testing.TB, s *Server, users ...string) *pgserver.Bouncer {
+// mode, for the superuser. It is stopped with the test.
+func NewBouncer(t testing.TB, s *Server) *pgserver.Bouncer {
 	t.Helper()
-	b, err := pgserver.StartBouncer(s.Server, users...)
+	return NewBouncerFrom(t, s, "")
+}
+
+// NewBouncerFrom is NewBouncer with a configuration, as
+// pgserver.StartBouncer takes it, and further users.
+func NewBouncerFrom(t testing.TB, s *Server, config string, users ...string) *pgserver.Bouncer {
+	t.Helper()
+	b, err := pgserver.StartBouncer(s.Server, config, users...)
 	check(t, err)
 	t.Cleanup(func() {
 		if err := b.Stop(); err != nil {
