@@ -19,7 +19,8 @@ const (
 
 // mayAwaitStore reports whether the app may start without its store. A
 // configuration that is to replace one that serves is refused instead: the
-// old one goes on serving, and a wrong address is found out.
+// old one goes on, with what its gates remember, and a wrong address is found
+// out.
 func (a *App) mayAwaitStore() bool {
 	if _, remote := a.engine.(Remote); !remote {
 		return false

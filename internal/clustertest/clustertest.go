@@ -27,6 +27,9 @@ type Engine struct {
 	// short.
 	Store func(node int) (option string, env []string)
 
+	// Secret is what no node may print: what it authenticates with.
+	Secret string
+
 	// Cut ends the connections of a node to the engine and refuses new ones;
 	// Silence lets nothing of them through any more; Mend undoes both.
 	Cut, Silence, Mend func(node int)
@@ -116,6 +119,13 @@ func Start(t *testing.T, e Engine) *Cluster {
 	for _, node := range c.Nodes {
 		node.AwaitServing()
 	}
+	t.Cleanup(func() {
+		for i, node := range c.Nodes {
+			if e.Secret != "" && strings.Contains(node.AllLogs(), e.Secret) {
+				t.Errorf("node %d has printed what it authenticates with", i)
+			}
+		}
+	})
 	return c
 }
 

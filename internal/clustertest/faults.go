@@ -66,12 +66,12 @@ func faults(t *testing.T, c *Cluster) {
 // partition cuts one node off from the engine, while it takes requests.
 func (c *Cluster) partition(t *testing.T, cut func(node int)) {
 	const off = 2
-	p, stranger := c.enrolled(t), c.enrolled(t)
+	p, stranger, known := c.enrolled(t), c.enrolled(t), c.enrolled(t)
 	thief, err := c.token(stranger.subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.wantOpen(t, p.access)
+	c.wantOpen(t, known.access)
 	cut(off)
 	for range 2 {
 		p.login(t, c, off, p.backup[0]).WantError(t, 503, "unavailable", "")
@@ -79,6 +79,10 @@ func (c *Cluster) partition(t *testing.T, cut func(node int)) {
 		if open, answer, err := c.opens(off, thief); open || err != nil {
 			t.Errorf("its gate answers %d %s (%v) to nothing but an access token", answer.Status, answer.Body, err)
 		}
+	}
+	// Whom it has just seen it goes on to let pass, for a while.
+	if open, answer, err := c.opens(off, known.access); !open {
+		t.Errorf("its gate answers %d %s (%v) to somebody it knows", answer.Status, answer.Body, err)
 	}
 	// The others go on, with the same people, also with what nobody can have
 	// been told of there.

@@ -16,6 +16,7 @@ func TestAClusterOnPostgreSQL(t *testing.T) {
 			proxies = append(proxies, faultproxy.New(t, server.Address))
 		}
 		return Engine{
+			Secret: pgtest.Password,
 			Store: func(node int) (string, []string) {
 				dsn := pgtest.DSN(proxies[node].Address, pgtest.Superuser, database)
 				return "store postgres {\n\tdsn {env.MFA_DSN}\n\ttimeout 2s\n}", []string{"MFA_DSN=" + dsn}

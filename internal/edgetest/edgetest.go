@@ -241,6 +241,15 @@ func (e *Edge) Log() string {
 	return e.output.String()
 }
 
+// AllLogs returns what the current process and those before it have printed.
+func (e *Edge) AllLogs() string {
+	var all strings.Builder
+	for _, output := range e.outputs {
+		all.WriteString(output.String())
+	}
+	return all.String()
+}
+
 // Write puts a file into the edge's folder.
 func (e *Edge) Write(name, content string) {
 	e.t.Helper()

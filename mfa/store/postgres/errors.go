@@ -57,8 +57,13 @@ func again(err error) bool {
 
 // lost reports whether err says that the connection is of no use any more,
 // as it is after the server was restarted or became a standby. That the
-// server is too slow is not among it.
+// server is too slow is not among it, nor that a new connection cannot be
+// made: the others may be good.
 func lost(err error) bool {
+	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) {
+		return false
+	}
 	var reported *pgconn.PgError
 	if errors.As(err, &reported) {
 		return reported.Severity == "FATAL" || reported.Code == codeReadOnly

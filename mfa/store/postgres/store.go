@@ -92,7 +92,7 @@ func (s *Store) connected(ctx context.Context, doing string, f func(ctx context.
 			return decided.err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case attempt == 1 && lost(err) && !permanent(err):
+		case attempt == 1 && lost(err):
 			s.pool.Reset()
 		case attempt <= 3 && again(err):
 		default:

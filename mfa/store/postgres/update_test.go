@@ -220,3 +220,67 @@ func TestListeningComesBackAfterACrash(t *testing.T) {
 		}
 	}
 }
+
+func TestStatementsArePreparedWhereSessionsLast(t *testing.T) {
+	server := pgtest.New(t, "fsync=off")
+	bouncer := pgtest.NewBouncer(t, server)
+	for name, row := range map[string]struct {
+		address  string
+		prepared bool
+	}{
+		"server": {server.Address, true},
+		"pooler": {bouncer.Address, false},
+	} {
+		c := Config{DSN: pgtest.DSN(row.address, pgtest.Superuser, server.Database())}
+		stores := []*Store{mustOpen(t, c), mustOpen(t, c)}
+		var work sync.WaitGroup
+		for i := range 200 {
+			work.Go(func() {
+				key := fmt.Sprint("key-", i%20)
+				s := stores[i%2]
+				if err := put(s, key, "1"); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				err := s.Update(context.Background(), func(tx store.Tx) error { return tx.Put("b", nil) }, key, "b")
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				if _, err := s.Get(context.Background(), key); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+		work.Wait()
+		for _, s := range stores {
+			if got := s.prepared.Load(); got != row.prepared {
+				t.Errorf("%s: prepared is %v", name, got)
+			}
+		}
+	}
+}
+
+func TestAServerWithoutRoomForConnectionsCostsNoneThatThereAre(t *testing.T) {
+	server := pgtest.New(t, "fsync=off")
+	database := plain(t, server, "app", "GRANT CREATE ON SCHEMA public TO app", "ALTER ROLE app CONNECTION LIMIT 1")
+	s := mustOpen(t, Config{DSN: server.DSN("app", database), MaxConnections: 4, Timeout: 10 * time.Second})
+	mustPut(t, s, "a", "1")
+	pid := func() (pid int) {
+		scan(t, server, database, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE usename = 'app'", &pid)
+		return pid
+	}
+	before := pid()
+	var work sync.WaitGroup
+	for i := range 20 {
+		work.Go(func() {
+			err := put(s, fmt.Sprint("key-", i), "1")
+			if err != nil && !errors.Is(err, store.ErrUnavailable) {
+				t.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	mustHold(t, s, "a", "1")
+	if after := pid(); before == 0 || after != before {
+		t.Errorf("the connection was dropped for a new one: %d, then %d", before, after)
+	}
+}
