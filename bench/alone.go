@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,25 +37,18 @@ func (a *alone) block(ctx context.Context, n int) (setupCost, error) {
 	begun := time.Now()
 	var left atomic.Int64
 	left.Store(int64(n))
-	errs := make(chan error, a.clients)
-	var clients sync.WaitGroup
-	for range a.clients {
-		clients.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := a.setup(ctx); err != nil {
-					errs <- err
-					return
-				}
+	err = together(a.clients, func(int) error {
+		for left.Add(-1) >= 0 {
+			if err := a.setup(ctx); err != nil {
+				return err
 			}
-		})
-	}
-	clients.Wait()
-	took := time.Since(begun)
-	select {
-	case err := <-errs:
+		}
+		return nil
+	})
+	if err != nil {
 		return setupCost{}, err
-	default:
 	}
+	took := time.Since(begun)
 	after, err := usedBy(a.engine, nil)
 	return after.since(before, n, took), err
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -32,7 +31,7 @@ type setupCost struct {
 
 // block makes n setups, over one connection for each client. All must be
 // answered with 200.
-func (s *setups) block(ctx context.Context, n int) (setupCost, error) {
+func (s *setups) block(ctx context.Context, n int) (cost setupCost, err error) {
 	requests := make([][]byte, n)
 	for i := range requests {
 		s.people++
@@ -48,35 +47,23 @@ func (s *setups) block(ctx context.Context, n int) (setupCost, error) {
 	if err != nil {
 		return setupCost{}, err
 	}
-	defer func() {
-		for _, c := range connections {
-			c.Close()
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(connections)) }()
 	before, err := usedBy(s.engine, s.caddy)
 	if err != nil {
 		return setupCost{}, err
 	}
 	begun := time.Now()
-	errs := make(chan error, len(connections))
-	var clients sync.WaitGroup
-	for k, conn := range connections {
-		clients.Go(func() {
-			var mine [][]byte
-			for i := k; i < n; i += len(connections) {
-				mine = append(mine, requests[i])
-			}
-			errs <- post(conn, mine)
-		})
-	}
-	clients.Wait()
-	took := time.Since(begun)
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return setupCost{}, err
+	err = together(len(connections), func(k int) error {
+		var mine [][]byte
+		for i := k; i < n; i += len(connections) {
+			mine = append(mine, requests[i])
 		}
+		return post(connections[k], mine)
+	})
+	if err != nil {
+		return setupCost{}, err
 	}
+	took := time.Since(begun)
 	after, err := usedBy(s.engine, s.caddy)
 	return after.since(before, n, took), err
 }
