@@ -24,6 +24,7 @@ type options struct {
 	tokens      int
 	json        bool
 	profiles    string
+	store       string
 	timeout     time.Duration
 }
 
@@ -87,6 +88,7 @@ func command() *cobra.Command {
 	flags.IntVar(&o.connections, "connections", 4, "kept-alive connections to each Caddy")
 	flags.IntVar(&o.tokens, "tokens", 100_000, "distinct access tokens sent to see what memory they take")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.StringVar(&o.store, "store", "", "keep the state in this engine ("+engineNames()+"), not in the embedded store")
 	flags.StringVar(&o.profiles, "profiles", "", "leave a CPU profile of each scenario in this folder")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after")
 	cmd.AddCommand(storeCommand())

@@ -59,8 +59,16 @@ func (p *postgresEngine) start(_ context.Context, folder string) error {
 }
 
 func (p *postgresEngine) store() (option string, env []string) {
-	return fmt.Sprintf("store postgres {\n\t\t\tdsn {env.MFA_DSN}\n\t\t\tmax_connections %d\n\t\t}", postgresConnections),
-		[]string{"MFA_DSN=" + p.server.DSN(pgserver.Superuser, databaseCaddy)}
+	option = fmt.Sprintf("store postgres {\n\t\t\tdsn {env.MFA_DSN}\n\t\t\tmax_connections %d\n\t\t}", postgresConnections)
+	return option, []string{"MFA_DSN=" + p.server.DSN(pgserver.Superuser, databaseCaddy)}
+}
+
+// place implements placer.
+func (p *postgresEngine) place(name string) (option string, env []string, err error) {
+	database := strings.NewReplacer(" ", "_", ",", "").Replace("at " + name)
+	option, _ = p.store()
+	return option, []string{"MFA_DSN=" + p.server.DSN(pgserver.Superuser, database)},
+		p.server.Exec("postgres", "CREATE DATABASE "+database)
 }
 
 func (p *postgresEngine) prepare(ctx context.Context, documents int) error {

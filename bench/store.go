@@ -49,6 +49,16 @@ var engines = map[string]func() engine{
 	"postgres": func() engine { return new(postgresEngine) },
 }
 
+func engineNames() string { return strings.Join(slices.Sorted(maps.Keys(engines)), ", ") }
+
+func newEngine(name string) (engine, error) {
+	make, ok := engines[name]
+	if !ok {
+		return nil, fmt.Errorf("no engine %q is measured, only %s", name, engineNames())
+	}
+	return make(), nil
+}
+
 // storeGoal is the least that setups should reach of the floor.
 const storeGoal = 0.7
 
@@ -79,23 +89,22 @@ func (o storeOptions) check() error {
 
 func storeCommand() *cobra.Command {
 	var o storeOptions
-	names := strings.Join(slices.Sorted(maps.Keys(engines)), ", ")
 	cmd := &cobra.Command{
 		Use:          "store <engine>",
-		Short:        "Measure setups through Caddy on a store, against the floor of its engine (" + names + ")",
+		Short:        "Measure setups through Caddy on a store, against the floor of its engine (" + engineNames() + ")",
 		Args:         cobra.ExactArgs(1),
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			make, ok := engines[args[0]]
-			if !ok {
-				return fmt.Errorf("no engine %q is measured, only %s", args[0], names)
+			e, err := newEngine(args[0])
+			if err != nil {
+				return err
 			}
 			if err := o.check(); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
 			defer cancel()
-			result, err := runStore(ctx, o, args[0], make(), cmd.ErrOrStderr())
+			result, err := runStore(ctx, o, args[0], e, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
