@@ -26,8 +26,16 @@ const (
 // path. On siteGated the gate guards it.
 const guardedPath = "/admin/reports/2026"
 
-// caddyfile is the configuration of a site.
-func (s site) caddyfile(address, admin, upstream string) string {
+// deployment is how a Caddy is run.
+type deployment struct {
+	site  site
+	store string   // the option store, "" for the default
+	env   []string // that the option refers to
+}
+
+// caddyfile is the configuration of a deployment.
+func (d deployment) caddyfile(address, admin, upstream string) string {
+	s := d.site
 	global, handlers := "", ""
 	if s != sitePlain {
 		global = `
@@ -38,6 +46,7 @@ func (s site) caddyfile(address, admin, upstream string) string {
 		}
 		public_url http://` + address + `
 		issuer bench
+		` + d.store + `
 	}`
 		handlers = "\n\tmfa"
 	}
@@ -55,18 +64,18 @@ http://` + address + ` {
 `
 }
 
-// build builds the product's Caddy into folder.
-func build(ctx context.Context, folder string) (string, error) {
+// build builds a Caddy, of the package source, into folder.
+func build(ctx context.Context, folder, source string) (string, error) {
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
 	root, err := list.Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
 	binary := filepath.Join(folder, "caddy")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./xcaddy")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, source)
 	cmd.Dir = string(bytes.TrimSpace(root))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building ./xcaddy: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", source, err, out)
 	}
 	return binary, nil
 }
@@ -80,7 +89,7 @@ type caddy struct {
 }
 
 // startCaddy runs binary in folder, which it makes, until it answers.
-func startCaddy(ctx context.Context, binary, folder string, s site, l *login, upstream string, connections int) (*caddy, error) {
+func startCaddy(ctx context.Context, binary, folder string, d deployment, l *login, upstream string, connections int) (*caddy, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
@@ -99,7 +108,7 @@ func startCaddy(ctx context.Context, binary, folder string, s site, l *login, up
 			Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true},
 		},
 	}
-	if err := os.WriteFile(filepath.Join(folder, "Caddyfile"), []byte(s.caddyfile(c.address, c.admin, upstream)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "Caddyfile"), []byte(d.caddyfile(c.address, c.admin, upstream)), 0o600); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(filepath.Join(folder, "log"))
@@ -111,13 +120,14 @@ func startCaddy(ctx context.Context, binary, folder string, s site, l *login, up
 	c.process.Dir = folder
 	c.process.Stdout, c.process.Stderr = log, log
 	c.process.Env = append(os.Environ(), "HOME="+folder, "XDG_CONFIG_HOME="+folder, "XDG_DATA_HOME="+folder)
+	c.process.Env = append(c.process.Env, d.env...)
 	if err := c.process.Start(); err != nil {
 		return nil, fmt.Errorf("starting Caddy: %w", err)
 	}
 	if err := c.await(ctx); err != nil {
 		c.stop()
 		printed, _ := os.ReadFile(log.Name()) // beside the error, not instead of it
-		return nil, fmt.Errorf("starting Caddy (%s): %w\n%s", s, err, printed)
+		return nil, fmt.Errorf("starting Caddy (%s): %w\n%s", d.site, err, printed)
 	}
 	return c, nil
 }

@@ -38,3 +38,30 @@ func resident(pid int) (int64, error) {
 	}
 	return 0, fmt.Errorf("reading memory of process %d: no VmRSS", pid)
 }
+
+// machineTime returns the CPU time that all processes and the kernel have
+// taken on all cores since the machine was started.
+func machineTime() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("reading CPU time of the machine: %w", err)
+	}
+	line, _, _ := strings.Cut(string(stat), "\n")
+	fields := strings.Fields(line)
+	// user, nice, system, idle, iowait, irq, softirq, steal: proc(5)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, fmt.Errorf("reading CPU time of the machine: %q", line)
+	}
+	var ticks int64
+	for i, field := range fields[1:9] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading CPU time of the machine: %w", err)
+		}
+		if i != 3 && i != 4 { // idle
+			ticks += n
+		}
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on all of Go's platforms
+	return time.Duration(ticks) * tick, nil
+}

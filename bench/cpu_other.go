@@ -12,3 +12,5 @@ var errLinuxOnly = errors.New("the CPU time and memory of another process are re
 func cpuTime(int) (time.Duration, error) { return 0, errLinuxOnly }
 
 func resident(int) (int64, error) { return 0, errLinuxOnly }
+
+func machineTime() (time.Duration, error) { return 0, errLinuxOnly }

@@ -56,7 +56,10 @@ func (l *login) writeKeys(path string) error {
 }
 
 // token signs an access token as a login makes it; no two are the same.
-func (l *login) token() (string, error) {
+func (l *login) token() (string, error) { return l.tokenOf(subject) }
+
+// tokenOf is token for another person.
+func (l *login) tokenOf(subject string) (string, error) {
 	l.signed++
 	now := time.Now()
 	claims, err := json.Marshal(map[string]any{

@@ -1,6 +1,7 @@
 // Command bench measures what the product costs a proxied request, side by
 // side with Caddy's reverse_proxy alone, in the same binary and the same
-// run. See README.md.
+// run, and what a store lets through against the floor that its engine sets.
+// See README.md.
 package main
 
 import (
@@ -23,6 +24,7 @@ type options struct {
 	tokens      int
 	json        bool
 	profiles    string
+	store       string
 	timeout     time.Duration
 }
 
@@ -86,7 +88,9 @@ func command() *cobra.Command {
 	flags.IntVar(&o.connections, "connections", 4, "kept-alive connections to each Caddy")
 	flags.IntVar(&o.tokens, "tokens", 100_000, "distinct access tokens sent to see what memory they take")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
+	flags.StringVar(&o.store, "store", "", "keep the state in this engine ("+engineNames()+"), not in the embedded store")
 	flags.StringVar(&o.profiles, "profiles", "", "leave a CPU profile of each scenario in this folder")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after")
+	cmd.AddCommand(storeCommand())
 	return cmd
 }

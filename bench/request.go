@@ -94,32 +94,41 @@ func (c *caddy) block(ctx context.Context, path string, n, connections int, head
 		return cost{}, err
 	}
 	begun := time.Now()
-	var clients sync.WaitGroup
-	errs := make(chan error, connections)
-	for k := range connections {
-		clients.Go(func() {
-			for i := k; i < n; i += connections {
-				status, err := c.get(ctx, path, headers(i).set)
-				if err == nil && status != http.StatusOK {
-					err = fmt.Errorf("GET %s: status %d", path, status)
-				}
-				if err != nil {
-					errs <- err
-					return
-				}
+	err = together(connections, func(k int) error {
+		for i := k; i < n; i += connections {
+			status, err := c.get(ctx, path, headers(i).set)
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("GET %s: status %d", path, status)
 			}
-		})
-	}
-	clients.Wait()
-	took := time.Since(begun)
-	select {
-	case err := <-errs:
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return cost{}, err
-	default:
 	}
+	took := time.Since(begun)
 	after, err := cpuTime(c.pid())
 	if err != nil {
 		return cost{}, err
 	}
 	return cost{cpu: (after - cpu) / time.Duration(n), rate: float64(n) / took.Seconds()}, nil
+}
+
+// together calls f(0) to f(n-1) at the same time and returns the first error.
+func together(n int, f func(k int) error) error {
+	var all sync.WaitGroup
+	errs := make(chan error, n)
+	for k := range n {
+		all.Go(func() {
+			if err := f(k); err != nil {
+				errs <- err
+			}
+		})
+	}
+	all.Wait()
+	close(errs)
+	return <-errs // nil when there is none
 }

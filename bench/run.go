@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,16 +13,43 @@ import (
 	"time"
 )
 
+// bench is what the Caddies of a run share.
+type bench struct {
+	binary   string
+	folder   string
+	upstream string
+	store    engine // nil for the embedded one
+}
+
+// placer is an engine with room for several Caddies that know nothing of
+// each other.
+type placer interface {
+	engine
+	// place returns the option store of one of them, and its environment.
+	place(name string) (option string, env []string, err error)
+}
+
 // run builds, starts, measures and takes all down again.
-func run(ctx context.Context, o options, progress io.Writer) (result, error) {
+func run(ctx context.Context, o options, progress io.Writer) (_ result, err error) {
 	folder, err := os.MkdirTemp("", "caddy-mfa-bench-")
 	if err != nil {
 		return result{}, err
 	}
 	defer os.RemoveAll(folder)
-	fmt.Fprintln(progress, "building ./xcaddy")
-	binary, err := build(ctx, folder)
-	if err != nil {
+	b, source := &bench{folder: folder}, "./xcaddy"
+	if o.store != "" {
+		source = "./xcaddy/full"
+		if b.store, err = newEngine(o.store); err != nil {
+			return result{}, err
+		}
+		fmt.Fprintln(progress, "starting", o.store)
+		if err := b.store.start(ctx, folder); err != nil {
+			return result{}, err
+		}
+		defer func() { err = errors.Join(err, b.store.stop()) }()
+	}
+	fmt.Fprintln(progress, "building", source)
+	if b.binary, err = build(ctx, folder, source); err != nil {
 		return result{}, err
 	}
 	upstream, stop, err := startUpstream()
@@ -29,10 +57,11 @@ func run(ctx context.Context, o options, progress io.Writer) (result, error) {
 		return result{}, err
 	}
 	defer stop()
+	b.upstream = upstream
 
 	var all []*runner
 	for _, s := range append([]scenario{{name: "plain", what: "reverse_proxy alone", site: sitePlain, headers: ordinary}}, scenarios...) {
-		r, err := startRunner(ctx, s, binary, folder, upstream, o.connections)
+		r, err := b.startRunner(ctx, s, o.connections)
 		if err != nil {
 			return result{}, err
 		}
@@ -48,7 +77,7 @@ func run(ctx context.Context, o options, progress io.Writer) (result, error) {
 			return result{}, err
 		}
 	}
-	memory, err := flood(ctx, o, binary, folder, upstream, progress)
+	memory, err := b.flood(ctx, o, progress)
 	if err != nil {
 		return result{}, err
 	}
@@ -97,11 +126,11 @@ type memory struct {
 
 // flood sends distinct access tokens to a gate of its own and looks at its
 // memory as they go by.
-func flood(ctx context.Context, o options, binary, folder, upstream string, progress io.Writer) ([]memory, error) {
+func (b *bench) flood(ctx context.Context, o options, progress io.Writer) ([]memory, error) {
 	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == "distinct tokens" })
 	s := scenarios[i]
 	s.name = "memory"
-	r, err := startRunner(ctx, s, binary, folder, upstream, o.connections)
+	r, err := b.startRunner(ctx, s, o.connections)
 	if err != nil {
 		return nil, err
 	}
@@ -135,48 +164,30 @@ func profileAll(ctx context.Context, o options, all []*runner, progress io.Write
 	for _, r := range all {
 		fmt.Fprintf(progress, "profile: %s\n", r.name)
 		profiled := make(chan error, 1)
-		go func() { profiled <- r.profile(ctx, filepath.Join(o.profiles, r.name+".pprof")) }()
-		if err := r.until(ctx, o, profiled); err != nil {
+		go func() { profiled <- r.caddy.profile(ctx, filepath.Join(o.profiles, r.name+".pprof")) }()
+		err := until(profiled, func() error {
+			_, err := r.block(ctx, o.requests, o.connections)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// until sends blocks until done tells how something else has ended.
-func (r *runner) until(ctx context.Context, o options, done <-chan error) error {
+// until calls send until done tells how something else has ended.
+func until(done <-chan error, send func() error) error {
 	for {
 		select {
 		case err := <-done:
 			return err
 		default:
 		}
-		if _, err := r.block(ctx, o.requests, o.connections); err != nil {
+		if err := send(); err != nil {
 			return err
 		}
 	}
-}
-
-// profile takes a CPU profile of three seconds.
-func (r *runner) profile(ctx context.Context, path string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.caddy.admin+"/debug/pprof/profile?seconds=3", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("taking profile: %w", err)
-	}
-	defer response.Body.Close()
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(file, response.Body); err != nil {
-		file.Close()
-		return fmt.Errorf("taking profile: %w", err)
-	}
-	return file.Close()
 }
 
 // startUpstream serves a small answer on loopback.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -61,12 +62,22 @@ type runner struct {
 	ratios []float64
 }
 
-func startRunner(ctx context.Context, s scenario, binary, folder, upstream string, connections int) (*runner, error) {
+func (b *bench) startRunner(ctx context.Context, s scenario, connections int) (*runner, error) {
 	l, err := newLogin()
 	if err != nil {
 		return nil, err
 	}
-	c, err := startCaddy(ctx, binary, filepath.Join(folder, s.name), s.site, l, upstream, connections)
+	d := deployment{site: s.site}
+	if b.store != nil && s.site != sitePlain {
+		shared, ok := b.store.(placer)
+		if !ok {
+			return nil, errors.New("this engine has no room for several Caddies that know nothing of each other")
+		}
+		if d.store, d.env, err = shared.place(s.name); err != nil {
+			return nil, err
+		}
+	}
+	c, err := startCaddy(ctx, b.binary, filepath.Join(b.folder, s.name), d, l, b.upstream, connections)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -116,11 +117,11 @@ type App struct {
 	demo    bool     // some site is the demo
 	keep    []string // claims that gates ask for
 	metrics *metrics
-	service *mfa.Service  // nil where Start failed
-	keys    *mfa.KeyFile  // nil where Start failed
-	store   store.Store   // the open one, nil where Start failed
-	handler *api.Handler  // nil where Start failed
-	started chan struct{} // closed when Start is done and handler is settled
+	service *mfa.Service                // set before handler is
+	keys    *mfa.KeyFile                // set before handler is
+	store   store.Store                 // the open one, set before handler is
+	handler atomic.Pointer[api.Handler] // nil where Start failed, and while it awaits its store
+	started chan struct{}               // closed when Start is done
 
 	release func() // releases what Start acquired; nil when there is nothing
 }
@@ -191,43 +192,59 @@ func devIssuerFile(keyFile string) string {
 }
 
 // Start opens the store and begins to serve requests, which wait for it.
-func (a *App) Start() (err error) {
+// Where the store is on another machine and out of reach, requests are
+// refused until it is there: a node that is started anew during an outage
+// comes back with the store.
+func (a *App) Start() error {
 	defer close(a.started)
 	if a.Bearer.Dev {
 		if err := a.startDevIssuer(); err != nil {
 			return err
 		}
 	}
-	st, release, err := openStore(a.ctx, a.engine)
+	release, err := a.serve(a.ctx)
+	if errors.Is(err, store.ErrUnavailable) && a.mayAwaitStore() {
+		a.log.Error("the store cannot be reached: requests are refused until it can", zap.Error(err))
+		a.release = a.awaitStore()
+		return nil
+	}
+	a.release = release
+	return err
+}
+
+// serve opens the store and sets what serves requests. The caller must call
+// release, once, when there was no error.
+func (a *App) serve(ctx context.Context) (release func(), err error) {
+	st, closeStore, err := openStore(ctx, a.engine)
 	if err != nil {
-		return fmt.Errorf("opening store: %w", err)
+		return nil, fmt.Errorf("opening store: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			release()
+			closeStore()
 		}
 	}()
-	keys, made, err := mfa.LoadKeys(a.ctx, st, a.KeyFile)
+	keys, made, err := mfa.LoadKeys(ctx, st, a.KeyFile)
 	if err != nil {
-		return keyError(err)
+		return nil, keyError(err)
 	}
 	a.warn(made)
 	journal := newJournal(a.ctx, a.log, a.metrics)
 	notifier, err := a.notifier()
 	if err != nil {
-		return fmt.Errorf("magic_link: %w", err)
+		return nil, fmt.Errorf("magic_link: %w", err)
 	}
 	service, err := mfa.New(a.serviceConfig(a.metrics.measure(st), keys, journal, notifier))
 	if err != nil {
-		return fmt.Errorf("making service: %w", err)
+		return nil, fmt.Errorf("making service: %w", err)
 	}
 	keyFile, err := a.newKeyFile(st, keys, journal)
 	if err != nil {
-		return fmt.Errorf("key_file: %w", err)
+		return nil, fmt.Errorf("key_file: %w", err)
 	}
 	// Gates, which have been provisioned by now, may want further claims.
 	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.log); err != nil {
-		return fmt.Errorf("bearer: %w", err)
+		return nil, fmt.Errorf("bearer: %w", err)
 	}
 	handler, err := api.New(api.Config{
 		Service:    service,
@@ -245,10 +262,10 @@ func (a *App) Start() (err error) {
 		Log:        a.log,
 	})
 	if err != nil {
-		return fmt.Errorf("making API: %w", err)
+		return nil, fmt.Errorf("making API: %w", err)
 	}
 	a.service, a.store, a.keys = service, st, keyFile
-	a.handler = handler
+	a.handler.Store(handler)
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background sync.WaitGroup
@@ -263,12 +280,11 @@ func (a *App) Start() (err error) {
 	if a.Bearer.Dev {
 		background.Go(func() { a.announce(ctx) })
 	}
-	a.release = func() {
+	return func() {
 		cancel()
 		background.Wait()
-		release()
-	}
-	return nil
+		closeStore()
+	}, nil
 }
 
 // Stop leaves the store open: the servers may still be finishing requests.

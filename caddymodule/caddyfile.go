@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/mfa"
 )
 
@@ -28,7 +29,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		return nil, d.Err("the global option mfa is given twice: keep one block")
 	}
-	if err := noValue(d); err != nil {
+	if err := option.NoValue(d); err != nil {
 		return nil, err
 	}
 	app := new(App)
@@ -73,15 +74,15 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		prefix <path>
 //	}
 func (a *App) parse(d *caddyfile.Dispenser) error {
-	return parseBlock(d, "mfa", map[string]option{
+	return option.Block(d, "mfa", map[string]option.Parser{
 		"bearer": func(d *caddyfile.Dispenser) error {
 			a.Bearer = new(Bearer)
 			return a.Bearer.parse(d)
 		},
 		"store":      a.parseStore,
-		"key_file":   text(&a.KeyFile),
-		"public_url": texts(&a.PublicURLs),
-		"issuer":     text(&a.Issuer),
+		"key_file":   option.Text(&a.KeyFile),
+		"public_url": option.Texts(&a.PublicURLs),
+		"issuer":     option.Text(&a.Issuer),
 		"magic_link": func(d *caddyfile.Dispenser) error {
 			a.MagicLink = new(MagicLink)
 			return a.MagicLink.parse(d)
@@ -102,13 +103,13 @@ func (a *App) parse(d *caddyfile.Dispenser) error {
 			a.Page = new(Page)
 			return a.Page.parse(d)
 		},
-		"token_lifetime":          positiveDuration(&a.TokenLifetime),
-		"session_lifetime":        positiveDuration(&a.SessionLifetime),
-		"admin_roles":             texts(&a.AdminRoles),
-		"backup_codes":            number(&a.BackupCodes, mfa.MinBackupCodes),
-		"cors_origins":            texts(&a.CORSOrigins),
-		"enrollment_max_auth_age": duration(&a.EnrollmentMaxAuthAge),
-		"prefix":                  text(&a.Prefix),
+		"token_lifetime":          option.PositiveDuration(&a.TokenLifetime),
+		"session_lifetime":        option.PositiveDuration(&a.SessionLifetime),
+		"admin_roles":             option.Texts(&a.AdminRoles),
+		"backup_codes":            option.Number(&a.BackupCodes, mfa.MinBackupCodes),
+		"cors_origins":            option.Texts(&a.CORSOrigins),
+		"enrollment_max_auth_age": option.Duration(&a.EnrollmentMaxAuthAge),
+		"prefix":                  option.Text(&a.Prefix),
 	})
 }
 
@@ -153,19 +154,19 @@ func (b *Bearer) parse(d *caddyfile.Dispenser) error {
 		}
 		b.Dev = true
 	}
-	return parseBlock(d, "bearer", map[string]option{
-		"jwks_url":    text(&b.JWKSURL),
-		"jwks_file":   text(&b.JWKSFile),
-		"public_key":  text(&b.PublicKey),
-		"oidc":        text(&b.OIDC),
-		"hmac_secret": text(&b.HMACSecret),
-		"dev":         flag(&b.Dev),
-		"issuer":      text(&b.Issuer),
-		"audience":    texts(&b.Audience),
-		"clock_skew":  optionalDuration(&b.ClockSkew),
-		"cookie":      text(&b.Cookie),
+	return option.Block(d, "bearer", map[string]option.Parser{
+		"jwks_url":    option.Text(&b.JWKSURL),
+		"jwks_file":   option.Text(&b.JWKSFile),
+		"public_key":  option.Text(&b.PublicKey),
+		"oidc":        option.Text(&b.OIDC),
+		"hmac_secret": option.Text(&b.HMACSecret),
+		"dev":         option.Flag(&b.Dev),
+		"issuer":      option.Text(&b.Issuer),
+		"audience":    option.Texts(&b.Audience),
+		"clock_skew":  option.OptionalDuration(&b.ClockSkew),
+		"cookie":      option.Text(&b.Cookie),
 		"claim":       b.parseClaim,
-		"trust_amr":   texts(&b.TrustAMR),
+		"trust_amr":   option.Texts(&b.TrustAMR),
 	}, "claim")
 }
 
@@ -198,25 +199,25 @@ func (b *Bearer) parseClaim(d *caddyfile.Dispenser) error {
 //		addresses any | claim
 //	}
 func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
-	if err := noValue(d); err != nil {
+	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return parseBlock(d, "magic_link", map[string]option{
-		"from": text(&m.From),
+	return option.Block(d, "magic_link", map[string]option.Parser{
+		"from": option.Text(&m.From),
 		"smtp": func(d *caddyfile.Dispenser) error {
 			m.SMTP = new(SMTP)
-			if err := text(&m.SMTP.Address)(d); err != nil {
+			if err := option.Text(&m.SMTP.Address)(d); err != nil {
 				return err
 			}
-			return parseBlock(d, "smtp", map[string]option{
-				"username": text(&m.SMTP.Username),
-				"password": text(&m.SMTP.Password),
-				"tls":      text(&m.SMTP.TLS),
+			return option.Block(d, "smtp", map[string]option.Parser{
+				"username": option.Text(&m.SMTP.Username),
+				"password": option.Text(&m.SMTP.Password),
+				"tls":      option.Text(&m.SMTP.TLS),
 			})
 		},
-		"directory": text(&m.Directory),
-		"expiry":    positiveDuration(&m.Expiry),
-		"addresses": text(&m.Addresses),
+		"directory": option.Text(&m.Directory),
+		"expiry":    option.PositiveDuration(&m.Expiry),
+		"addresses": option.Text(&m.Addresses),
 	})
 }
 
@@ -228,13 +229,13 @@ func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
 //		user_verification required | preferred | discouraged
 //	}
 func (p *Passkey) parse(d *caddyfile.Dispenser) error {
-	if err := noValue(d); err != nil {
+	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return parseBlock(d, "passkey", map[string]option{
-		"rp_id":             text(&p.RPID),
-		"origins":           texts(&p.Origins),
-		"user_verification": text(&p.UserVerification),
+	return option.Block(d, "passkey", map[string]option.Parser{
+		"rp_id":             option.Text(&p.RPID),
+		"origins":           option.Texts(&p.Origins),
+		"user_verification": option.Text(&p.UserVerification),
 	})
 }
 
@@ -244,13 +245,13 @@ func (p *Passkey) parse(d *caddyfile.Dispenser) error {
 //		skew <steps>
 //	}
 func (t *TOTP) parse(d *caddyfile.Dispenser) error {
-	if err := noValue(d); err != nil {
+	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return parseBlock(d, "totp", map[string]option{
+	return option.Block(d, "totp", map[string]option.Parser{
 		"skew": func(d *caddyfile.Dispenser) error {
 			var steps int
-			if err := number(&steps, 0)(d); err != nil {
+			if err := option.Number(&steps, 0)(d); err != nil {
 				return err
 			}
 			unsigned := uint(steps)

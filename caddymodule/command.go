@@ -12,6 +12,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -120,7 +121,7 @@ func appIn(name, adapter string) (*App, error) {
 	if app.KeyFile == "" {
 		app.KeyFile = defaultKeyFile
 	}
-	if err := expand("key_file", &app.KeyFile); err != nil {
+	if err := option.Expand("key_file", &app.KeyFile); err != nil {
 		return nil, err
 	}
 	return app, nil

@@ -75,7 +75,8 @@ func BenchmarkGate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	app := &App{started: make(chan struct{}), handler: e.handler, metrics: metrics}
+	app := &App{started: make(chan struct{}), metrics: metrics}
+	app.handler.Store(e.handler)
 	close(app.started)
 	paths, err := gate.NewPaths([]string{"/admin/*"})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 )
 
 // parseRequire reads the directive
@@ -58,13 +60,13 @@ func parseRequire(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 // parse reads the block of the directive.
 func (g *Gate) parse(d *caddyfile.Dispenser) error {
-	return parseBlock(d, "mfa_require", map[string]option{
-		"max_age":       positiveDuration(&g.MaxAge),
-		"methods":       texts(&g.Methods),
-		"acr":           text(&g.ACR),
+	return option.Block(d, "mfa_require", map[string]option.Parser{
+		"max_age":       option.PositiveDuration(&g.MaxAge),
+		"methods":       option.Texts(&g.Methods),
+		"acr":           option.Text(&g.ACR),
 		"except":        g.parseExcept,
-		"enrollment":    text(&g.Enrollment),
-		"handle_errors": flag(&g.HandleErrors),
+		"enrollment":    option.Text(&g.Enrollment),
+		"handle_errors": option.Flag(&g.HandleErrors),
 	}, "except")
 }
 

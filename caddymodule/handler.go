@@ -153,16 +153,9 @@ func (a *App) await(ctx context.Context) *api.Handler {
 	return active.(*App).serving()
 }
 
-// serving returns what serves the routes, nil before the app has started
-// and where it failed to.
-func (a *App) serving() *api.Handler {
-	select {
-	case <-a.started:
-		return a.handler
-	default:
-		return nil
-	}
-}
+// serving returns what serves the routes, nil before the app has started,
+// where it failed to and while its store is out of reach.
+func (a *App) serving() *api.Handler { return a.handler.Load() }
 
 // Interface guards
 var (

@@ -38,12 +38,13 @@ func becomeReady(t testing.TB, h *Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.app.handler, err = api.New(api.Config{
+	handler, err := api.New(api.Config{
 		Service: new(mfa.Service), Verifier: verifier, Issuer: "Acme", Prefix: "/mfa", PublicURLs: []string{"https://example.com"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.app.handler.Store(handler)
 	close(h.app.started)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -34,12 +35,12 @@ type Lockout struct {
 //		duration <duration>
 //	}
 func (l *Lockout) parse(d *caddyfile.Dispenser) error {
-	if err := noValue(d); err != nil {
+	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return parseBlock(d, "lockout", map[string]option{
-		"attempts": number(&l.Attempts, 1),
-		"duration": positiveDuration(&l.Duration),
+	return option.Block(d, "lockout", map[string]option.Parser{
+		"attempts": option.Number(&l.Attempts, 1),
+		"duration": option.PositiveDuration(&l.Duration),
 	})
 }
 
@@ -71,8 +72,8 @@ func (p *Page) parse(d *caddyfile.Dispenser) error {
 		}
 		p.Off = true
 	}
-	return parseBlock(d, "page", map[string]option{
-		"login_url": text(&p.LoginURL),
+	return option.Block(d, "page", map[string]option.Parser{
+		"login_url": option.Text(&p.LoginURL),
 	})
 }
 

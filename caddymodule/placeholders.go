@@ -5,27 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 )
-
-// expand replaces the global placeholders in an option, such as {env.X}
-// and {file./path}. It fails on one that is unknown or turns out empty,
-// which is what an unreadable file does: a secret that is quietly empty
-// would be worse than no server.
-func expand(option string, value *string) error {
-	replacer := caddy.NewReplacer()
-	if _, err := replacer.ReplaceOrErr(*value, true, false); err != nil {
-		return fmt.Errorf("%s: %w: is the environment variable set, the file readable?", option, err)
-	}
-	expanded, err := replacer.ReplaceOrErr(*value, false, true)
-	if err != nil {
-		// What is taken for a placeholder may be a part of a secret: it is
-		// not repeated.
-		return fmt.Errorf("%s: it holds an unknown placeholder; write a brace that is meant as it stands as \\{", option)
-	}
-	*value = expanded
-	return nil
-}
 
 // expandPlaceholders expands every option that is a text.
 func (a *App) expandPlaceholders() error {
@@ -64,7 +45,7 @@ func (a *App) expandPlaceholders() error {
 			texts[fmt.Sprintf("passkey: origins %d", i+1)] = &p.Origins[i]
 		}
 	}
-	if err := expandAll(texts); err != nil {
+	if err := option.ExpandAll(texts); err != nil {
 		return err
 	}
 	if a.Bearer == nil {
@@ -91,23 +72,12 @@ func (b *Bearer) expandPlaceholders() error {
 	}
 	for _, field := range slices.Sorted(maps.Keys(b.Claims)) {
 		claim := b.Claims[field]
-		if err := expand("bearer: claim "+field, &claim); err != nil {
+		if err := option.Expand("bearer: claim "+field, &claim); err != nil {
 			return err
 		}
 		b.Claims[field] = claim
 	}
-	return expandAll(texts)
-}
-
-// expandAll expands texts by option, in one order, so that a configuration
-// with two mistakes gives the same error each time.
-func expandAll(texts map[string]*string) error {
-	for _, option := range slices.Sorted(maps.Keys(texts)) {
-		if err := expand(option, texts[option]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return option.ExpandAll(texts)
 }
 
 // expandPlaceholders expands every option of the gate that is a text.
@@ -126,5 +96,5 @@ func (g *Gate) expandPlaceholders() error {
 			texts[fmt.Sprintf("except %d: value %d", i+1, j+1)] = &e.Values[j]
 		}
 	}
-	return expandAll(texts)
+	return option.ExpandAll(texts)
 }

@@ -25,6 +25,16 @@ type Store interface {
 	Open(ctx context.Context) (store.Store, error)
 }
 
+// Remote is implemented by a Store whose engine runs on its own, so that it
+// may be out of reach when Caddy starts. Its Open returns
+// store.ErrUnavailable then, and another error when only a person can help.
+type Remote interface {
+	Store
+
+	// Remote does nothing.
+	Remote()
+}
+
 // open holds the stores in use. Caddy starts a new configuration before it
 // stops the old one, and an embedded database lets nobody open it twice.
 var open = caddy.NewUsagePool()
@@ -101,4 +111,10 @@ func builtInStores() string {
 		names = append(names, module.ID.Name())
 	}
 	return strings.Join(names, ", ")
+}
+
+// builtIn reports whether this program has the module id.
+func builtIn(id string) bool {
+	_, err := caddy.GetModule(id)
+	return err == nil
 }

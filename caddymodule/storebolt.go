@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 )
@@ -39,7 +40,7 @@ func (s *BoltStore) Provision(caddy.Context) error {
 	if s.Path == "" {
 		s.Path = defaultBoltPath
 	}
-	if err := expand("path", &s.Path); err != nil {
+	if err := option.Expand("path", &s.Path); err != nil {
 		return err
 	}
 	path, err := filepath.Abs(s.Path)
@@ -65,11 +66,11 @@ func (s *BoltStore) Open(context.Context) (store.Store, error) {
 //	}
 func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
-	if err := noValue(d); err != nil {
+	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return parseBlock(d, "store bolt", map[string]option{
-		"path": text(&s.Path),
+	return option.Block(d, "store bolt", map[string]option.Parser{
+		"path": option.Text(&s.Path),
 	})
 }
 

@@ -135,6 +135,7 @@ func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 	r.take("sh", "MFA_TEST_REQUIRE_ALL=1 go test ")
 	r.take("sh", "xcaddy build --with github.com/caddymfa/caddy-mfa/caddymodule\n")
 	r.take("sh", "xcaddy build --with github.com/caddymfa/caddy-mfa/caddymodule --replace")
+	r.take("sh", "xcaddy build --with github.com/caddymfa/caddy-mfa/caddymodule --with github.com/caddymfa/caddy-mfa/caddymodule/postgres\n")
 	r.wantAllTaken()
 }
 

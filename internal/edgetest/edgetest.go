@@ -12,11 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,13 +43,16 @@ type Edge struct {
 	// NoAPI says that the Caddyfile has no directive mfa, so that there is
 	// no OpenAPI document to hold answers against.
 	NoAPI bool
+	// Full has the binary with every store run, instead of the default one.
+	Full bool
 
 	t        testing.TB
 	document *openapitest.Document
 	admin    string
 	process  *exec.Cmd
-	output   *output   // of the current process
-	outputs  []*output // of all of them
+	output   *output         // of the current process
+	outputs  []*output       // of all of them
+	served   <-chan struct{} // closed when the current process serves
 	exited   chan struct{}
 }
 
@@ -110,9 +110,22 @@ func (e *Edge) Start(caddyfile string) {
 	if caddyfile != "" {
 		e.Write("Caddyfile", caddyfile)
 	}
-	served := e.start()
+	e.Launch()
+	e.AwaitServing()
+}
+
+// Launch is Start with the Caddyfile that is there, and without waiting:
+// AwaitServing does.
+func (e *Edge) Launch() {
+	e.t.Helper()
+	e.served = e.start()
+}
+
+// AwaitServing waits until Caddy says that it serves its configuration.
+func (e *Edge) AwaitServing() {
+	e.t.Helper()
 	select {
-	case <-served:
+	case <-e.served:
 	case <-e.exited:
 		e.t.Fatalf("the binary ended instead of serving:\n%s", e.Log())
 	case <-time.After(patience):
@@ -207,7 +220,11 @@ func (e *Edge) Command(args ...string) (stdout, stderr string, err error) {
 }
 
 func (e *Edge) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(e.t.Context(), Binary(e.t), args...)
+	binary := Binary
+	if e.Full {
+		binary = FullBinary
+	}
+	cmd := exec.CommandContext(e.t.Context(), binary(e.t), args...)
 	cmd.Dir = e.Dir
 	home := filepath.Join(e.Dir, "home")
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home,
@@ -222,6 +239,15 @@ func (e *Edge) Log() string {
 		return ""
 	}
 	return e.output.String()
+}
+
+// AllLogs returns what the current process and those before it have printed.
+func (e *Edge) AllLogs() string {
+	var all strings.Builder
+	for _, output := range e.outputs {
+		all.WriteString(output.String())
+	}
+	return all.String()
 }
 
 // Write puts a file into the edge's folder.
@@ -252,51 +278,6 @@ func (e *Edge) Token(subject string, claims map[string]any) string {
 		e.t.Fatal(err)
 	}
 	return token
-}
-
-// built tells whether a test has asked for the binary.
-var built atomic.Bool
-
-// Binary returns the path of the binary, built with the race detector
-// when the test was.
-func Binary(t testing.TB) string {
-	t.Helper()
-	path, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-var build = sync.OnceValues(func() (string, error) {
-	built.Store(true)
-	dir, err := os.MkdirTemp("", "caddy-mfa-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "caddy")
-	args := []string{"build", "-o", path}
-	if raceDetector {
-		args = append(args, "-race")
-	}
-	_, file, _, _ := runtime.Caller(0)
-	cmd := exec.Command("go", append(args, "./xcaddy")...)
-	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the binary: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-// Main runs the tests of a package and removes the binary after them.
-func Main(m *testing.M) int {
-	code := m.Run()
-	if built.Load() {
-		if path, err := build(); err == nil {
-			os.RemoveAll(filepath.Dir(path))
-		}
-	}
-	return code
 }
 
 // FreePort returns a port that nothing listens on. It is below those that

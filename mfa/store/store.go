@@ -22,6 +22,11 @@ const (
 	MaxValue = 1 << 20
 	// MaxPage is the number of documents that one List returns at most.
 	MaxPage = 1000
+	// MaxKeys is the number of different keys that one Update may name.
+	MaxKeys = 100
+	// MaxUpdate is the size of all that one Update may write, keys and
+	// documents together, in bytes.
+	MaxUpdate = MaxValue + MaxValue/4
 )
 
 // Store keeps documents by key.
@@ -108,8 +113,9 @@ var (
 	ErrKeyNotNamed = errors.New("key was not named to the update")
 
 	// ErrTooLarge is returned when a key is empty, not UTF-8 or longer
-	// than MaxKey, a value is larger than MaxValue, or a page is to hold
-	// fewer than one or more than MaxPage documents.
+	// than MaxKey, a value is larger than MaxValue, a page is to hold
+	// fewer than one or more than MaxPage documents, or an Update names
+	// more than MaxKeys keys or writes more than MaxUpdate.
 	ErrTooLarge = errors.New("key or document beyond the store's limits")
 
 	// ErrUnavailable is returned when the engine cannot be reached, or

@@ -113,10 +113,10 @@ func (g *group) run(u *update) error {
 // apply makes the writes of u in the transaction.
 func (g *group) apply(u *update) error {
 	return guard(func() error {
-		written, size, err := u.tx.apply(g.bucket)
+		written, err := u.tx.apply(g.bucket)
 		g.updates++
 		g.written = append(g.written, written...)
-		g.bytes += size
+		g.bytes += u.tx.size()
 		return err
 	})
 }

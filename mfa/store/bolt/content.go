@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // content is the store.Content of one transaction.
@@ -11,7 +13,7 @@ type content struct{ bucket *bbolt.Bucket }
 
 // Get implements store.Content.
 func (c content) Get(key string) (value []byte, err error) {
-	if err := checkKey(key); err != nil {
+	if err := store.CheckKey(key); err != nil {
 		return nil, err
 	}
 	err = guard(func() error {

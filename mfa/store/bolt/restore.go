@@ -77,7 +77,7 @@ func documents(ctx context.Context, tx *bbolt.Tx) (b *bbolt.Bucket, err error) {
 			if value == nil {
 				return fmt.Errorf("%w: it holds something else than documents", store.ErrBadSnapshot)
 			}
-			if err := errors.Join(checkKey(string(key)), checkValue(value)); err != nil {
+			if err := errors.Join(store.CheckKey(string(key)), store.CheckValue(value)); err != nil {
 				return fmt.Errorf("%w: %v", store.ErrBadSnapshot, err)
 			}
 			return nil

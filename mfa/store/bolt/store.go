@@ -62,7 +62,7 @@ func newStore(db *bbolt.DB, file *os.File, path string) (*Store, error) {
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := checkKey(key); err != nil {
+	if err := store.CheckKey(key); err != nil {
 		return nil, err
 	}
 	var value []byte
@@ -78,7 +78,7 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]store.Document, error) {
-	if err := checkRange(prefix, after, limit); err != nil {
+	if err := store.CheckPage(prefix, after, limit); err != nil {
 		return nil, err
 	}
 	var page []store.Document

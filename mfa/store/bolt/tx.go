@@ -17,7 +17,7 @@ var errTxOver = errors.New("transaction used after its update")
 // the others in the same commit.
 type tx struct {
 	bucket *bbolt.Bucket // nil when the call is over
-	docs   []doc         // one for each named key; repeated names use the first
+	docs   []doc         // one for each named key
 	failed error         // damage met on the way, even if fn made light of it
 }
 
@@ -64,7 +64,7 @@ func (t *tx) Put(key string, value []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := checkValue(value); err != nil {
+	if err := store.CheckValue(value); err != nil {
 		return err
 	}
 	d.value, d.written = append([]byte{}, value...), true
@@ -93,8 +93,18 @@ func (t *tx) named(key string) (*doc, error) {
 	return nil, fmt.Errorf("%w: %q", store.ErrKeyNotNamed, key)
 }
 
-// apply makes the writes in b and returns their keys and their size.
-func (t *tx) apply(b *bbolt.Bucket) (written []string, size int, err error) {
+// size returns the size of the writes.
+func (t *tx) size() (size int) {
+	for _, d := range t.docs {
+		if d.written {
+			size += len(d.key) + len(d.value)
+		}
+	}
+	return size
+}
+
+// apply makes the writes in b and returns their keys.
+func (t *tx) apply(b *bbolt.Bucket) (written []string, err error) {
 	for _, d := range t.docs {
 		switch {
 		case !d.written:
@@ -105,10 +115,9 @@ func (t *tx) apply(b *bbolt.Bucket) (written []string, size int, err error) {
 			err = b.Put([]byte(d.key), d.value)
 		}
 		if err != nil {
-			return written, size, err
+			return written, err
 		}
 		written = append(written, d.key)
-		size += len(d.key) + len(d.value)
 	}
-	return written, size, nil
+	return written, nil
 }

@@ -27,10 +27,9 @@ type update struct {
 // the caller. It must not call Update or Close of the same Store: they
 // wait for fn, and would wait for ever.
 func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...string) error {
-	for _, key := range keys {
-		if err := checkKey(key); err != nil {
-			return err
-		}
+	keys, err := store.Names(keys)
+	if err != nil {
+		return err
 	}
 	s.closing.RLock()
 	defer s.closing.RUnlock()
@@ -100,5 +99,8 @@ func (u *update) call() {
 	}
 	if u.err == nil && u.tx.failed != nil {
 		u.err = fmt.Errorf("reading in update: %w", u.tx.failed)
+	}
+	if u.err == nil {
+		u.err = store.CheckUpdate(u.tx.size())
 	}
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -233,6 +234,43 @@ func limits(t *testing.T, e Engine) {
 		if !errors.Is(err, store.ErrTooLarge) {
 			t.Errorf("Update returned %v", err)
 		}
+	})
+	t.Run("AnUpdateOfAsManyKeysAsAreAllowedIsMadeWhole", func(t *testing.T) {
+		s := open(t, e)
+		long := func(i int) string { return fmt.Sprintf("%s%03d", strings.Repeat("k", store.MaxKey-3), i) }
+		var keys []string
+		for i := range store.MaxKeys {
+			keys = append(keys, long(i))
+		}
+		each := strings.Repeat("v", store.MaxUpdate/store.MaxKeys-store.MaxKey)
+		fill := func(tx store.Tx) error {
+			for _, key := range keys {
+				if err := tx.Put(key, []byte(each)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err := s.Update(ctx, fill, keys...); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, s, keys[0], each)
+		holds(t, s, keys[len(keys)-1], each)
+
+		err := s.Update(ctx, func(store.Tx) error {
+			t.Error("the function was called")
+			return nil
+		}, append(keys, "one more")...)
+		if !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("one more key: %v", err)
+		}
+		err = s.Update(ctx, func(tx store.Tx) error {
+			return errors.Join(fill(tx), tx.Put(keys[0], []byte(each+strings.Repeat("v", store.MaxKeys))))
+		}, keys...)
+		if !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("writing more than is allowed: %v", err)
+		}
+		holds(t, s, keys[0], each)
 	})
 	t.Run("APageBeyondTheLimitsIsRefused", func(t *testing.T) {
 		s := open(t, e)

@@ -15,16 +15,18 @@ func lists(t *testing.T, e Engine) {
 	ctx := context.Background()
 	fill := func(t *testing.T, s store.Store, keys ...string) {
 		t.Helper()
-		err := s.Update(ctx, func(tx store.Tx) error {
-			for _, key := range keys {
-				if err := tx.Put(key, []byte("of "+key)); err != nil {
-					return err
+		for some := range slices.Chunk(keys, store.MaxKeys) {
+			err := s.Update(ctx, func(tx store.Tx) error {
+				for _, key := range some {
+					if err := tx.Put(key, []byte("of "+key)); err != nil {
+						return err
+					}
 				}
+				return nil
+			}, some...)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return nil
-		}, keys...)
-		if err != nil {
-			t.Fatal(err)
 		}
 	}
 	listed := func(t *testing.T, s store.Store, prefix, after string, limit int) []string {

@@ -50,7 +50,7 @@ func races(t *testing.T, e Engine) {
 	ctx := context.Background()
 
 	t.Run("OneOfAHundredSpendsACode", func(t *testing.T) {
-		stores := openMany(t, e, 4)
+		stores := openMany(t, e, 100) // as many connections
 		put(t, stores[0], "code", "unspent")
 		spent := errors.New("already spent")
 		var won, lost atomic.Int32

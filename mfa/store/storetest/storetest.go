@@ -27,6 +27,27 @@ type Engine struct {
 	// one place. Races then run over that one; for others they run over
 	// several.
 	OneHandle bool
+
+	// Faults is like New, for an engine that others than this process
+	// serve: what New prepares, and the means to take it away. Nil for an
+	// engine that has no such server.
+	Faults func(t *testing.T) Faults
+}
+
+// Faults is a place whose engine a test can cut off and kill.
+type Faults struct {
+	// Open opens one more Store on the same documents. Its own limits of
+	// time are short, but longer than a second.
+	Open func(t *testing.T) store.Store
+
+	// Cut ends all connections to the engine and refuses new ones. Silence
+	// leaves them as they are and lets nothing through any more, in either
+	// direction, nor any new one get an answer. Mend undoes both.
+	Cut, Silence, Mend func()
+
+	// Crash kills the engine, all its processes at once and without a
+	// chance to finish anything, and starts it again.
+	Crash func()
 }
 
 // Run runs the whole suite. Tests of one run share nothing, and each
@@ -42,6 +63,9 @@ func Run(t *testing.T, e Engine) {
 	t.Run("List", func(t *testing.T) { lists(t, e) })
 	t.Run("Lifecycle", func(t *testing.T) { lifecycle(t, e) })
 	t.Run("Snapshots", func(t *testing.T) { snapshots(t, e) })
+	if e.Faults != nil {
+		t.Run("Outages", func(t *testing.T) { outages(t, e) })
+	}
 }
 
 // place is an opened engine, with what the tests keep asking of it.

@@ -1,4 +1,7 @@
-package caddymodule
+// Package option reads the options of Caddyfile blocks, and expands the
+// placeholders in them: strictly, alike for the app and for the stores that
+// are built in on demand.
+package option
 
 import (
 	"maps"
@@ -10,14 +13,14 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// option reads one option of a block; the cursor is on its name.
-type option func(d *caddyfile.Dispenser) error
+// Parser reads one option of a block; the cursor is on its name.
+type Parser func(d *caddyfile.Dispenser) error
 
-// parseBlock reads the block that follows the cursor, if there is one. An
+// Block reads the block that follows the cursor, if there is one. An
 // option that is unknown, or given twice without being repeatable, is an
 // error that names it: it would otherwise be a setting that somebody
 // believes in and nobody applies.
-func parseBlock(d *caddyfile.Dispenser, block string, options map[string]option, repeatable ...string) error {
+func Block(d *caddyfile.Dispenser, block string, options map[string]Parser, repeatable ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
@@ -37,9 +40,9 @@ func parseBlock(d *caddyfile.Dispenser, block string, options map[string]option,
 	return nil
 }
 
-// noValue makes sure that nothing but a block follows the name of an
+// NoValue makes sure that nothing but a block follows the name of an
 // option.
-func noValue(d *caddyfile.Dispenser) error {
+func NoValue(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	if d.NextArg() {
 		return d.Errf("%s: takes no value, only a block, not %q", name, d.Val())
@@ -47,8 +50,8 @@ func noValue(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// text reads exactly one argument, which must not be empty.
-func text(into *string) option {
+// Text reads exactly one argument, which must not be empty.
+func Text(into *string) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		if d.CountRemainingArgs() != 1 {
@@ -63,8 +66,8 @@ func text(into *string) option {
 	}
 }
 
-// texts reads one argument or more.
-func texts(into *[]string) option {
+// Texts reads one argument or more.
+func Texts(into *[]string) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		*into = d.RemainingArgs()
@@ -75,8 +78,8 @@ func texts(into *[]string) option {
 	}
 }
 
-// flag reads an option without arguments.
-func flag(into *bool) option {
+// Flag reads an option without arguments.
+func Flag(into *bool) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		if d.NextArg() {
@@ -87,13 +90,13 @@ func flag(into *bool) option {
 	}
 }
 
-// number reads a whole number that is not below least. Where 0 would be
+// Number reads a whole number that is not below least. Where 0 would be
 // taken for an option that is not given, least is 1.
-func number(into *int, least int) option {
+func Number(into *int, least int) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		var value string
-		if err := text(&value)(d); err != nil {
+		if err := Text(&value)(d); err != nil {
 			return err
 		}
 		n, err := strconv.Atoi(value)
@@ -105,12 +108,12 @@ func number(into *int, least int) option {
 	}
 }
 
-// duration reads a duration such as 90s, 15m or 1d.
-func duration(into *caddy.Duration) option {
+// Duration reads a duration such as 90s, 15m or 1d.
+func Duration(into *caddy.Duration) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
 		var value string
-		if err := text(&value)(d); err != nil {
+		if err := Text(&value)(d); err != nil {
 			return err
 		}
 		parsed, err := caddy.ParseDuration(value)
@@ -122,11 +125,11 @@ func duration(into *caddy.Duration) option {
 	}
 }
 
-// positiveDuration is duration for an option that cannot be 0.
-func positiveDuration(into *caddy.Duration) option {
+// PositiveDuration is Duration for an option that cannot be 0.
+func PositiveDuration(into *caddy.Duration) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
-		if err := duration(into)(d); err != nil {
+		if err := Duration(into)(d); err != nil {
 			return err
 		}
 		if *into == 0 {
@@ -136,20 +139,14 @@ func positiveDuration(into *caddy.Duration) option {
 	}
 }
 
-// optionalDuration is duration for an option whose 0 differs from none.
-func optionalDuration(into **caddy.Duration) option {
+// OptionalDuration is Duration for an option whose 0 differs from none.
+func OptionalDuration(into **caddy.Duration) Parser {
 	return func(d *caddyfile.Dispenser) error {
 		var value caddy.Duration
-		if err := duration(&value)(d); err != nil {
+		if err := Duration(&value)(d); err != nil {
 			return err
 		}
 		*into = &value
 		return nil
 	}
-}
-
-// builtIn reports whether this program has the module id.
-func builtIn(id string) bool {
-	_, err := caddy.GetModule(id)
-	return err == nil
 }
