@@ -126,6 +126,9 @@ func (a *App) serviceConfig(st store.Store, keys *seal.Keys, journal mfa.Journal
 		Lockout:              a.lockout(),
 		Journal:              journal,
 	}
+	if remote, ok := a.engine.(Remote); ok {
+		remote.NearOptions().set(&config)
+	}
 	if notices != nil {
 		config.Notifier = notices
 	}

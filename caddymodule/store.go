@@ -31,8 +31,9 @@ type Store interface {
 type Remote interface {
 	Store
 
-	// Remote does nothing.
-	Remote()
+	// NearOptions says how this node keeps up with what others write. Embedding
+	// Near is enough.
+	NearOptions() Near
 }
 
 // open holds the stores in use. Caddy starts a new configuration before it

@@ -42,6 +42,8 @@ type Store struct {
 	// Timeout is how long the database may take to answer, and to be
 	// connected to, before requests are refused with 503. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	caddymodule.Near
 }
 
 // CaddyModule returns the Caddy module information.
@@ -61,6 +63,9 @@ func (s *Store) Provision(caddy.Context) error {
 	if err := option.ExpandAll(texts); err != nil {
 		return err
 	}
+	if err := s.CheckNear(); err != nil {
+		return err
+	}
 	return s.config().Check()
 }
 
@@ -78,9 +83,6 @@ func (s *Store) Open(ctx context.Context) (store.Store, error) {
 	return postgres.Open(ctx, s.config())
 }
 
-// Remote implements caddymodule.Remote.
-func (*Store) Remote() {}
-
 // UnmarshalCaddyfile reads
 //
 //	postgres {
@@ -88,18 +90,20 @@ func (*Store) Remote() {}
 //		listen <dsn>
 //		max_connections <number>
 //		timeout <duration>
+//		fresh <duration>
+//		stale <duration>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
 	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return option.Block(d, "store postgres", map[string]option.Parser{
+	return option.Block(d, "store postgres", s.WithNear(map[string]option.Parser{
 		"dsn":             option.Text(&s.DSN),
 		"listen":          option.Text(&s.Listen),
 		"max_connections": option.Number(&s.MaxConnections, 1),
 		"timeout":         option.PositiveDuration(&s.Timeout),
-	})
+	}))
 }
 
 // Interface guards

@@ -6,13 +6,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/caddymfa/caddy-mfa/caddymodule"
+	"github.com/caddymfa/caddy-mfa/caddymodule"
 )
 
 func TestTheCaddyfileIsAdaptedToItsJSON(t *testing.T) {
@@ -54,8 +55,10 @@ func TestABadOptionIsRefusedInTheCaddyfile(t *testing.T) {
 		{`dsn ""`, "dsn: the value is empty"},
 		{"dsn a b", "dsn: takes one value, not 2"},
 		{"dsn a\n dsn b", `option "dsn" is given twice in store postgres`},
-		{"host db", `unknown option "host" in store postgres: it takes dsn, listen, max_connections, timeout`},
+		{"host db", `unknown option "host" in store postgres: it takes dsn, fresh, listen, max_connections, stale, timeout`},
 		{"max_connections 0", `max_connections: "0" is no whole number from 1 up`},
+		{"fresh 0", "fresh: must be longer than 0"},
+		{"stale never", `stale: "never" is no duration`},
 		{"timeout 0", "timeout: must be longer than 0"},
 		{"timeout soon", `timeout: "soon" is no duration`},
 	} {
@@ -98,6 +101,18 @@ func TestABadDSNIsRefusedWithoutBeingRepeated(t *testing.T) {
 	s := Store{DSN: "postgres://mfa@db/mfa", Listen: "postgres://mfa:hunter2@db:port/mfa"}
 	if err := s.Provision(caddy.Context{}); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
 		t.Errorf("a bad listen: %v", err)
+	}
+}
+
+func TestFreshAndStaleHaveBounds(t *testing.T) {
+	for want, near := range map[string]caddymodule.Near{
+		"fresh: must be from 100ms to 1m": {Fresh: caddy.Duration(time.Millisecond)},
+		"stale: must be at most 1h":       {Stale: caddy.Duration(2 * time.Hour)},
+	} {
+		s := Store{DSN: "postgres://mfa@db/mfa", Near: near}
+		if err := s.Provision(caddy.Context{}); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
 
