@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/caddymfa/caddy-mfa/internal/faultproxy"
 	"github.com/caddymfa/caddy-mfa/internal/pgtest"
@@ -75,7 +76,7 @@ func refused(t *testing.T, c Config) error {
 
 func TestManyNodesMayStartOnAnEmptyDatabaseAtOnce(t *testing.T) {
 	server := pgtest.Shared(t)
-	for range 3 {
+	for range 6 {
 		database := server.Database()
 		var nodes sync.WaitGroup
 		begin := make(chan struct{})
@@ -99,6 +100,22 @@ func TestManyNodesMayStartOnAnEmptyDatabaseAtOnce(t *testing.T) {
 		scan(t, server, database, "SELECT string_agg(id || ':' || version, ' ') FROM caddy_mfa_schema", &versions)
 		if versions != "1:1" {
 			t.Errorf("the schema says %s", versions)
+		}
+	}
+}
+
+func TestWhatTwoNodesThatMakeTheSameTableMeetIsTriedAgain(t *testing.T) {
+	// Which of these the later one meets depends on how close it is.
+	for code, want := range map[string]bool{
+		"23505": true,  // duplicate key value violates unique constraint "pg_type_typname_nsp_index"
+		"42P07": true,  // relation "caddy_mfa_schema" already exists
+		"42710": true,  // type "caddy_mfa_schema" already exists
+		"40001": true,  // could not serialize access
+		"42501": false, // permission denied for schema public
+		"42601": false, // syntax error
+	} {
+		if got := meanwhile(&pgconn.PgError{Severity: "ERROR", Code: code}); got != want {
+			t.Errorf("%s: %v", code, got)
 		}
 	}
 }
