@@ -86,6 +86,12 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, M
 		return nil, Made{}, fmt.Errorf("listing documents: %w", err)
 	}
 	if len(documents) > 0 && documents[0].Key != checkKey {
+		// Another node may have come first since the look at the check.
+		if _, err := st.Get(ctx, checkKey); err == nil {
+			return LoadKeys(ctx, st, path)
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return nil, Made{}, fmt.Errorf("reading key check: %w", err)
+		}
 		return nil, Made{}, ErrForeignStore
 	}
 	keys, created, err := seal.LoadOrCreate(path)

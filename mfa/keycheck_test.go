@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -69,6 +70,46 @@ func TestAStoreOfSomethingElseIsRefused(t *testing.T) {
 	wantError(t, err, mfa.ErrForeignStore)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a key file was made: %v", err)
+	}
+}
+
+// overtaken is a store on which another node does something before the first
+// List.
+type overtaken struct {
+	store.Store
+	by func()
+}
+
+func (o *overtaken) List(ctx context.Context, prefix, after string, limit int) ([]store.Document, error) {
+	if o.by != nil {
+		o.by()
+		o.by = nil
+	}
+	return o.Store.List(ctx, prefix, after, limit)
+}
+
+func TestANodeThatIsOvertakenAtTheFirstStartTakesTheStoreForItsOwn(t *testing.T) {
+	f := newFixture(t)
+	path := filepath.Join(t.TempDir(), "mfa.key")
+	if _, _, err := seal.LoadOrCreate(path); err != nil {
+		t.Fatal(err)
+	}
+	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check") }, "seal/check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := func() {
+		if _, made, err := mfa.LoadKeys(t.Context(), f.store, path); err != nil || !made.Store {
+			t.Fatal(made, err)
+		}
+		// It has begun to serve: this comes before the check in a list.
+		err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Put("assertion/keys", nil) }, "assertion/keys")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, made, err := mfa.LoadKeys(t.Context(), &overtaken{f.store, other}, path); err != nil || made != (mfa.Made{}) {
+		t.Error(made, err)
 	}
 }
 

@@ -5,6 +5,8 @@ package pgtest
 import (
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -39,6 +41,42 @@ func New(t testing.TB, options ...string) *Server {
 	})
 	s.Start()
 	return s
+}
+
+// shared is the server of Shared, once a test has asked for it.
+var shared struct {
+	sync.Mutex
+	server *pgserver.Server
+}
+
+// Shared returns a server that all tests of a package share, which run in
+// turn: it must be left as it is. Crashes undo its commits. It is stopped by
+// Main, which the package's TestMain calls.
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		server, err := pgserver.New("fsync=off")
+		check(t, err)
+		if err := server.Start(); err != nil {
+			t.Fatal(errors.Join(err, server.Stop(), server.Remove()))
+		}
+		shared.server = server
+	}
+	return &Server{shared.server, t}
+}
+
+// Main runs the tests of a package and stops the server that they share.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if shared.server != nil {
+		if err := errors.Join(shared.server.Stop(), shared.server.Remove()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	return code
 }
 
 func check(t testing.TB, err error) {

@@ -20,6 +20,7 @@ const (
 	codePrivilege            = "42501"
 	codeNoStatement          = "26000"
 	codeStatementExists      = "42P05"
+	codeObjectExists         = "42710"
 	codeNoTable              = "42P01"
 	codeTableExists          = "42P07"
 	codeDataCorrupted        = "XX001"

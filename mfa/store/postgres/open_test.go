@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/caddymfa/caddy-mfa/internal/faultproxy"
 	"github.com/caddymfa/caddy-mfa/internal/pgtest"
@@ -74,8 +75,8 @@ func refused(t *testing.T, c Config) error {
 }
 
 func TestManyNodesMayStartOnAnEmptyDatabaseAtOnce(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
-	for range 3 {
+	server := pgtest.Shared(t)
+	for range 6 {
 		database := server.Database()
 		var nodes sync.WaitGroup
 		begin := make(chan struct{})
@@ -103,8 +104,24 @@ func TestManyNodesMayStartOnAnEmptyDatabaseAtOnce(t *testing.T) {
 	}
 }
 
+func TestWhatTwoNodesThatMakeTheSameTableMeetIsTriedAgain(t *testing.T) {
+	// Which of these the later one meets depends on how close it is.
+	for code, want := range map[string]bool{
+		"23505": true,  // duplicate key value violates unique constraint "pg_type_typname_nsp_index"
+		"42P07": true,  // relation "caddy_mfa_schema" already exists
+		"42710": true,  // type "caddy_mfa_schema" already exists
+		"40001": true,  // could not serialize access
+		"42501": false, // permission denied for schema public
+		"42601": false, // syntax error
+	} {
+		if got := meanwhile(&pgconn.PgError{Severity: "ERROR", Code: code}); got != want {
+			t.Errorf("%s: %v", code, got)
+		}
+	}
+}
+
 func TestAnOlderSchemaIsMigratedAndANewerOneIsRefused(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	database := server.Database()
 	c := Config{DSN: server.DSN(pgtest.Superuser, database)}
 	// A node that was killed between its first statements leaves this.
@@ -137,7 +154,7 @@ func TestAnOlderSchemaIsMigratedAndANewerOneIsRefused(t *testing.T) {
 }
 
 func TestAUserWhoMayMakeNoTablesUsesThoseThatAreThere(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	database := plain(t, server, "app")
 	c := Config{DSN: server.DSN("app", database)}
 	if err := refused(t, c); errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "docs/stores.md") {
@@ -155,29 +172,29 @@ func TestAUserWhoMayMakeNoTablesUsesThoseThatAreThere(t *testing.T) {
 }
 
 func TestWhatWaitingDoesNotMendIsNoOutage(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
-	database := plain(t, server, "app")
+	server := pgtest.Shared(t)
+	database := plain(t, server, "waiting")
 	for name, row := range map[string]struct {
 		dsn, want string
 	}{
-		"another password":     {strings.Replace(server.DSN("app", database), pgtest.Password, "wrong-"+pgtest.Password[:3], 1), "password authentication failed"},
+		"another password":     {strings.Replace(server.DSN("waiting", database), pgtest.Password, "wrong-"+pgtest.Password[:3], 1), "password authentication failed"},
 		"no such user":         {server.DSN("nobody", database), "password authentication failed"},
-		"no such database":     {server.DSN("app", "nowhere"), `database "nowhere" does not exist`},
-		"no TLS at the server": {strings.Replace(server.DSN("app", database), "disable", "require", 1), "server refused TLS"},
+		"no such database":     {server.DSN("waiting", "nowhere"), `database "nowhere" does not exist`},
+		"no TLS at the server": {strings.Replace(server.DSN("waiting", database), "disable", "require", 1), "server refused TLS"},
 	} {
 		err := refused(t, Config{DSN: row.dsn})
 		if errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	server.Exec(database, "ALTER ROLE app SET synchronous_commit = off")
-	if err := refused(t, Config{DSN: server.DSN("app", database)}); !strings.Contains(err.Error(), "synchronous_commit") {
+	server.Exec(database, "ALTER ROLE waiting SET synchronous_commit = off")
+	if err := refused(t, Config{DSN: server.DSN("waiting", database)}); !strings.Contains(err.Error(), "synchronous_commit") {
 		t.Errorf("writes that a crash undoes: %v", err)
 	}
 }
 
 func TestAServerThatIsDownIsAnOutage(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	database := server.Database()
 	proxy := faultproxy.New(t, server.Address)
 	c := Config{DSN: pgtest.DSN(proxy.Address, pgtest.Superuser, database), Timeout: 1100_000_000}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/store/storetest"
 )
 
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
 func TestTheStoreKeepsTheContract(t *testing.T) {
-	server := pgtest.New(t, "fsync=off") // of databases that are made by the dozen
+	server := pgtest.Shared(t)
 	conform(t, storetest.Engine{
 		New: func(t *testing.T) func(t *testing.T) store.Store {
 			config := Config{DSN: server.DSN(pgtest.Superuser, server.Database())}
@@ -37,7 +40,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 }
 
 func TestTheStoreKeepsTheContractBehindPgBouncer(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	bouncer := pgtest.NewBouncer(t, server)
 	conform(t, storetest.Engine{
 		New: func(t *testing.T) func(t *testing.T) store.Store {

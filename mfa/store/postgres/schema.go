@@ -38,17 +38,17 @@ func (s *Store) makeTables(ctx context.Context) error {
 	for range attempts {
 		err = s.connected(ctx, "making tables in postgres", func(ctx context.Context, conn link) error {
 			if err := migrate(ctx, conn); err != nil {
-				if permanent(err) || meanwhile(err) {
+				if meanwhile(err) || permanent(err) {
 					return &outcome{err}
 				}
 				return err
 			}
 			return nil
 		})
-		if permanent(err) {
-			return fmt.Errorf("making tables in postgres: %w", err)
-		}
 		if !meanwhile(err) {
+			if permanent(err) {
+				err = fmt.Errorf("making tables in postgres: %w", err)
+			}
 			return err
 		}
 		select { // another node is at it
@@ -64,7 +64,7 @@ func (s *Store) makeTables(ctx context.Context) error {
 // table. IF NOT EXISTS does not keep two from doing so at once.
 func meanwhile(err error) bool {
 	switch code(err) {
-	case codeUniqueViolation, codeTableExists:
+	case codeUniqueViolation, codeTableExists, codeObjectExists: // an entry of a catalog, the table, its row type
 		return true
 	}
 	return again(err)

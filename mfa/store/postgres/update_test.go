@@ -16,7 +16,7 @@ import (
 )
 
 func TestManyUpdatesOfOneKeyLeaveTheConnectionsToOthers(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	s := mustOpen(t, Config{DSN: server.DSN(pgtest.Superuser, server.Database()), MaxConnections: 2})
 	began, finish := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -41,7 +41,7 @@ func TestManyUpdatesOfOneKeyLeaveTheConnectionsToOthers(t *testing.T) {
 }
 
 func TestAnUpdateThatIsChangedUnderwayIsMadeAgain(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	c := Config{DSN: server.DSN(pgtest.Superuser, server.Database())}
 	mine, theirs := mustOpen(t, c), mustOpen(t, c)
 	for _, change := range []func() error{
@@ -73,7 +73,7 @@ func TestAnUpdateThatIsChangedUnderwayIsMadeAgain(t *testing.T) {
 }
 
 func TestADeleteOfADocumentThatWasChangedIsMadeAgain(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	c := Config{DSN: server.DSN(pgtest.Superuser, server.Database())}
 	mine, theirs := mustOpen(t, c), mustOpen(t, c)
 	mustPut(t, mine, "a", "1")
@@ -95,7 +95,7 @@ func TestADeleteOfADocumentThatWasChangedIsMadeAgain(t *testing.T) {
 }
 
 func TestAKeyWithoutADocumentIsLockedAndLeavesNoRow(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	database := server.Database()
 	c := Config{DSN: server.DSN(pgtest.Superuser, database)}
 	mine, theirs := mustOpen(t, c), mustOpen(t, c)
@@ -131,7 +131,7 @@ func TestAKeyWithoutADocumentIsLockedAndLeavesNoRow(t *testing.T) {
 }
 
 func TestANodeThatIsCutOffInTheMiddleOfAnUpdateHoldsNobodyUp(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	database := server.Database()
 	proxy := faultproxy.New(t, server.Address)
 	cut := mustOpen(t, Config{DSN: pgtest.DSN(proxy.Address, pgtest.Superuser, database), Timeout: 1200 * time.Millisecond})
@@ -156,20 +156,20 @@ func TestANodeThatIsCutOffInTheMiddleOfAnUpdateHoldsNobodyUp(t *testing.T) {
 }
 
 func TestAStandbyIsAnOutageUntilItIsPromoted(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
-	database := plain(t, server, "app", "GRANT CREATE ON SCHEMA public TO app")
-	s := mustOpen(t, Config{DSN: server.DSN("app", database)})
+	server := pgtest.Shared(t)
+	database := plain(t, server, "standby", "GRANT CREATE ON SCHEMA public TO standby")
+	s := mustOpen(t, Config{DSN: server.DSN("standby", database)})
 	mustPut(t, s, "a", "1")
 	// What a standby answers to a write.
-	server.Exec(database, "ALTER ROLE app SET default_transaction_read_only = on",
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
+	server.Exec(database, "ALTER ROLE standby SET default_transaction_read_only = on",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'standby'")
 	for range 2 {
 		if err := put(s, "a", "2"); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("writing to a standby: %v", err)
 		}
 	}
 	mustHold(t, s, "a", "1")
-	server.Exec(database, "ALTER ROLE app RESET default_transaction_read_only")
+	server.Exec(database, "ALTER ROLE standby RESET default_transaction_read_only")
 	// A session keeps what it began with: the store must not keep those.
 	deadline := time.Now().Add(30 * time.Second)
 	for err := put(s, "a", "3"); err != nil; err = put(s, "a", "3") {
@@ -222,7 +222,7 @@ func TestListeningComesBackAfterACrash(t *testing.T) {
 }
 
 func TestStatementsArePreparedWhereSessionsLast(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
+	server := pgtest.Shared(t)
 	bouncer := pgtest.NewBouncer(t, server)
 	for name, row := range map[string]struct {
 		address  string
@@ -260,12 +260,12 @@ func TestStatementsArePreparedWhereSessionsLast(t *testing.T) {
 }
 
 func TestAServerWithoutRoomForConnectionsCostsNoneThatThereAre(t *testing.T) {
-	server := pgtest.New(t, "fsync=off")
-	database := plain(t, server, "app", "GRANT CREATE ON SCHEMA public TO app", "ALTER ROLE app CONNECTION LIMIT 1")
-	s := mustOpen(t, Config{DSN: server.DSN("app", database), MaxConnections: 4, Timeout: 10 * time.Second})
+	server := pgtest.Shared(t)
+	database := plain(t, server, "crowded", "GRANT CREATE ON SCHEMA public TO crowded", "ALTER ROLE crowded CONNECTION LIMIT 1")
+	s := mustOpen(t, Config{DSN: server.DSN("crowded", database), MaxConnections: 4, Timeout: 10 * time.Second})
 	mustPut(t, s, "a", "1")
 	pid := func() (pid int) {
-		scan(t, server, database, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE usename = 'app'", &pid)
+		scan(t, server, database, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE usename = 'crowded'", &pid)
 		return pid
 	}
 	before := pid()
