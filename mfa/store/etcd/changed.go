@@ -33,9 +33,9 @@ func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, erro
 	s.follow()
 	d, at, err := s.get(ctx, key)
 	if err == nil || errors.Is(err, store.ErrNotFound) {
-		s.facts.learn(key, d.revision, at)
+		s.facts.learn(key, d.Version, at)
 	}
-	return d.value, d.revision, err
+	return d.Value, d.Version, err
 }
 
 // Changed implements store.Shared. It makes one small request, as long as
@@ -129,8 +129,8 @@ func (s *Store) versions(ctx context.Context, keys []string) (versions []int64, 
 		}
 		versions = make([]int64, len(keys))
 		for i, d := range newDocuments(keys, answer) {
-			versions[i] = d.revision
-			s.facts.learn(d.key, d.revision, answer.Header.Revision)
+			versions[i] = d.Version
+			s.facts.learn(d.Key, d.Version, answer.Header.Revision)
 		}
 		return answer.Header, nil
 	})

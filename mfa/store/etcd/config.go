@@ -1,7 +1,9 @@
 package etcd
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -96,6 +98,16 @@ func (c Config) Check() error {
 		return errors.New("tls: cert and key belong together: give both, or neither")
 	}
 	return nil
+}
+
+// Fingerprint tells two Configs apart without telling what is in them.
+func (c Config) Fingerprint() string {
+	text := fmt.Appendf(nil, "%q %q %q %q %d", c.Endpoints, c.Prefix, c.Username, c.Password, c.Timeout)
+	if c.TLS != nil {
+		text = fmt.Appendf(text, " %q", *c.TLS)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // checkEndpoint reports whether an endpoint is encrypted.

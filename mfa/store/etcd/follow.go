@@ -58,14 +58,14 @@ func (s *Store) followOnce(ctx context.Context) (came bool) {
 			return came
 		}
 		came = came || len(answer.Events) > 0
-		s.take(answer.Events)
+		s.learn(answer.Events)
 	}
 	return came
 }
 
-// take takes in the events of one answer. All events of one revision are in
+// learn takes in the events of one answer. All events of one revision are in
 // the same answer, and the answers come in order.
-func (s *Store) take(events []*clientv3.Event) {
+func (s *Store) learn(events []*clientv3.Event) {
 	if len(events) == 0 {
 		return // whatever else an answer says of revisions is not relied on
 	}

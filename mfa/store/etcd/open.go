@@ -31,9 +31,8 @@ var connecting = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.
 // Open connects to the cluster and makes sure that documents can be read
 // there. The caller closes the Store that it returns.
 //
-// store.ErrUnavailable is returned when the cluster cannot be reached, has no
-// quorum, or does not let this user in; other errors are about the
-// configuration or the version of etcd.
+// store.ErrUnavailable is returned when the cluster cannot be reached now or
+// has no quorum; every other error needs somebody to mend something.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config.Prefix = cmp.Or(config.Prefix, DefaultPrefix)
 	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
@@ -69,7 +68,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	})
 	if err != nil {
 		s.end()
-		return nil, s.unavailable("logging in to", err)
+		return nil, refusal(s.unavailable("logging in to", err))
 	}
 	s.client = client
 	if err := s.check(ctx); err != nil {
@@ -81,7 +80,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 // check makes sure that the cluster serves this store.
 func (s *Store) check(ctx context.Context) error {
 	if _, err := s.written(ctx); err != nil {
-		return err
+		return refusal(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -72,7 +71,7 @@ func (s *Store) same(header *pb.ResponseHeader) error {
 	if s.cluster.CompareAndSwap(0, id) || s.cluster.Load() == id {
 		return nil
 	}
-	return errors.New("the endpoints belong to several clusters, or this one was made anew: let them name one cluster, and restart this process")
+	return errClusters
 }
 
 // transient reports whether a read that failed so may succeed soon.
@@ -127,26 +126,4 @@ func pause(ctx context.Context, first time.Duration, try int) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// unavailable says what could not be done, and the mend where it is known.
-func (s *Store) unavailable(doing string, err error) error {
-	kind := store.ErrUnavailable
-	mend := ""
-	switch {
-	case errors.Is(err, rpctypes.ErrNoSpace):
-		mend = ": compact and defragment it, disarm the alarm, or raise its --quota-backend-bytes"
-	case errors.Is(err, rpctypes.ErrPermissionDenied):
-		mend = fmt.Sprintf(": let the user read and write the keys that begin with %q", s.prefix+"/")
-	case errors.Is(err, rpctypes.ErrAuthFailed):
-		mend = ": check username and password"
-	case errors.Is(err, rpctypes.ErrUserEmpty):
-		mend = ": it asks for a username and password"
-	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
-		kind = store.ErrTooLarge
-		mend = ": set its --max-request-bytes and --max-txn-ops to their defaults or above"
-	case errors.Is(err, rpctypes.ErrCorrupt):
-		kind = store.ErrCorrupt
-	}
-	return fmt.Errorf("%s etcd: %w: %w%s", doing, kind, err, mend)
 }

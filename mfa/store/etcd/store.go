@@ -14,6 +14,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
+	"github.com/caddymfa/caddy-mfa/mfa/store/internal/turns"
 )
 
 // Store is a store.Store, and a store.Shared, in an etcd cluster. Open
@@ -29,7 +31,7 @@ type Store struct {
 	writer string
 	writes atomic.Uint64
 
-	turns     turns
+	turns     turns.Turns
 	facts     *facts
 	rung      chan struct{} // Written's
 	stopWatch atomic.Pointer[context.CancelFunc]
@@ -61,26 +63,26 @@ func newStore(config Config) *Store {
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 	d, _, err := s.get(ctx, key)
-	return d.value, err
+	return d.Value, err
 }
 
 // get returns a document, and the revision at which the cluster had it.
 // store.ErrNotFound is returned when there is none.
-func (s *Store) get(ctx context.Context, key string) (d document, at int64, err error) {
+func (s *Store) get(ctx context.Context, key string) (d draft.Document, at int64, err error) {
 	if err := store.CheckKey(key); err != nil {
-		return document{}, 0, err
+		return draft.Document{}, 0, err
 	}
 	done, err := s.begin(ctx)
 	if err != nil {
-		return document{}, 0, err
+		return draft.Document{}, 0, err
 	}
 	defer done()
 	docs, at, err := s.read(ctx, []string{key})
 	if err != nil {
-		return document{}, 0, err
+		return draft.Document{}, 0, err
 	}
-	if !docs[0].exists() {
-		return document{}, at, store.ErrNotFound
+	if docs[0].Version == 0 {
+		return draft.Document{}, at, store.ErrNotFound
 	}
 	return docs[0], at, nil
 }

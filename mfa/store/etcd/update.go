@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
 )
 
 // attempts is how often an Update tries to come between those of other
@@ -35,7 +36,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...
 		return err
 	}
 	defer done()
-	release, err := s.turns.take(ctx, keys)
+	release, err := s.take(ctx, keys)
 	if err != nil {
 		return err
 	}
@@ -48,18 +49,18 @@ func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t := newTx(docs)
-		if err := t.call(fn); err != nil {
+		tx := draft.New(docs)
+		if err := tx.Call(fn); err != nil {
 			return err
 		}
-		operations, err := t.operations(s.at)
-		if err != nil || len(operations) == 0 {
+		writes, err := tx.Writes()
+		if err != nil || len(writes) == 0 {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		docs, err = s.commit(ctx, docs, operations)
+		docs, err = s.commit(ctx, docs, writes)
 		if !errors.Is(err, errConflict) {
 			return err
 		}
@@ -70,8 +71,20 @@ func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...
 	return fmt.Errorf("writing to etcd: %w: other nodes came first %d times", store.ErrUnavailable, attempts)
 }
 
+// take waits for the turn of keys, but not without end while etcd does not
+// answer those before.
+func (s *Store) take(ctx context.Context, keys []string) (release func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	release, err = s.turns.Take(waiting, keys)
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("writing to etcd: %w: others are waiting to write the same documents", store.ErrUnavailable)
+	}
+	return release, err
+}
+
 // read returns what is under keys, in their order, at the newest revision.
-func (s *Store) read(ctx context.Context, keys []string) (docs []document, at int64, err error) {
+func (s *Store) read(ctx context.Context, keys []string) (docs []draft.Document, at int64, err error) {
 	if len(keys) == 0 {
 		return nil, 0, nil
 	}
@@ -81,7 +94,7 @@ func (s *Store) read(ctx context.Context, keys []string) (docs []document, at in
 			if err != nil {
 				return nil, err
 			}
-			docs, at = []document{newDocument(keys[0], answer)}, answer.Header.Revision
+			docs, at = []draft.Document{newDocument(keys[0], answer)}, answer.Header.Revision
 			return answer.Header, nil
 		}
 		answer, err := s.client.Txn(ctx).Then(s.gets(keys)...).Commit()
@@ -94,24 +107,31 @@ func (s *Store) read(ctx context.Context, keys []string) (docs []document, at in
 	return docs, at, err
 }
 
-// commit makes operations if docs are still what there is. errConflict is
+// commit makes writes if docs are still what there is. errConflict is
 // returned, with what there is instead, when they are not. It waits for the
 // outcome although ctx ends.
-func (s *Store) commit(ctx context.Context, docs []document, operations []clientv3.Op) ([]document, error) {
+func (s *Store) commit(ctx context.Context, docs []draft.Document, writes []draft.Write) ([]draft.Document, error) {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	conditions, keys := make([]clientv3.Cmp, len(docs)), make([]string, len(docs))
 	for i, d := range docs {
-		keys[i] = d.key
-		conditions[i] = clientv3.Compare(clientv3.ModRevision(s.at.doc(d.key)), "=", d.revision)
+		keys[i] = d.Key
+		conditions[i] = clientv3.Compare(clientv3.ModRevision(s.at.doc(d.Key)), "=", d.Version)
 	}
 	name := s.writer + "/" + strconv.FormatUint(s.writes.Add(1), 10)
-	mark := clientv3.OpPut(s.at.head, name)
+	operations := []clientv3.Op{clientv3.OpPut(s.at.head, name)}
+	for _, w := range writes {
+		if w.Deleted {
+			operations = append(operations, clientv3.OpDelete(s.at.doc(w.Key)))
+		} else {
+			operations = append(operations, clientv3.OpPut(s.at.doc(w.Key), string(w.New)))
+		}
+	}
 	made := s.facts.await(name)
 	defer s.facts.forget(name)
 	transaction := func() (*clientv3.TxnResponse, error) {
 		return s.client.Txn(clientv3.WithRequireLeader(within)).
-			If(conditions...).Then(append(operations, mark)...).Else(s.gets(keys)...).Commit()
+			If(conditions...).Then(operations...).Else(s.gets(keys)...).Commit()
 	}
 	answer, err := transaction()
 	for try := 0; errors.Is(err, rpctypes.ErrNoLeader) && pause(within, firstPause, try) == nil; try++ {
@@ -185,17 +205,17 @@ func (s *Store) gets(keys []string, options ...clientv3.OpOption) []clientv3.Op 
 	return operations
 }
 
-func newDocument(key string, answer *clientv3.GetResponse) document {
+func newDocument(key string, answer *clientv3.GetResponse) draft.Document {
 	if len(answer.Kvs) == 0 {
-		return document{key: key}
+		return draft.Document{Key: key}
 	}
 	kv := answer.Kvs[0]
-	return document{key: key, value: append([]byte{}, kv.Value...), revision: kv.ModRevision}
+	return draft.Document{Key: key, Value: append([]byte{}, kv.Value...), Version: kv.ModRevision}
 }
 
 // newDocuments reads the answers to the gets of keys.
-func newDocuments(keys []string, answer *clientv3.TxnResponse) []document {
-	docs := make([]document, len(keys))
+func newDocuments(keys []string, answer *clientv3.TxnResponse) []draft.Document {
+	docs := make([]draft.Document, len(keys))
 	for i, key := range keys {
 		docs[i] = newDocument(key, (*clientv3.GetResponse)(answer.Responses[i].GetResponseRange()))
 	}
