@@ -48,6 +48,8 @@ type Store struct {
 	// Timeout is how long the cluster may take to answer before it counts
 	// as unavailable. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	caddymodule.Near
 }
 
 // TLS names the files, in PEM format, of encrypted connections.
@@ -96,6 +98,9 @@ func (s *Store) Provision(caddy.Context) error {
 	if err := option.ExpandAll(texts); err != nil {
 		return err
 	}
+	if err := s.CheckNear(); err != nil {
+		return err
+	}
 	return s.config().Check()
 }
 
@@ -135,13 +140,15 @@ func (s *Store) Open(ctx context.Context) (store.Store, error) {
 //			server_name <name>
 //		}
 //		timeout <duration>
+//		fresh <duration>
+//		stale <duration>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
 	if err := option.NoValue(d); err != nil {
 		return err
 	}
-	return option.Block(d, "store etcd", map[string]option.Parser{
+	return option.Block(d, "store etcd", s.WithNear(map[string]option.Parser{
 		"endpoints": option.Texts(&s.Endpoints),
 		"prefix":    option.Text(&s.Prefix),
 		"username":  option.Text(&s.Username),
@@ -159,12 +166,12 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			})
 		},
 		"timeout": option.PositiveDuration(&s.Timeout),
-	})
+	}))
 }
 
 // Interface guards
 var (
-	_ caddymodule.Store     = (*Store)(nil)
+	_ caddymodule.Remote    = (*Store)(nil)
 	_ caddy.Provisioner     = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 )
