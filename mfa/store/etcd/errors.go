@@ -27,7 +27,7 @@ func (f *failure) Error() string {
 }
 
 func (f *failure) reason() string {
-	text := f.cause.Error()
+	text := rpctypes.ErrorDesc(f.cause)
 	if f.mend != "" {
 		text += ": " + f.mend
 	}

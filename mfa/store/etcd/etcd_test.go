@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/internal/etcdtest"
+	"github.com/caddymfa/caddy-mfa/internal/faultproxy"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/storetest"
 )
@@ -38,10 +40,42 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 						return mustOpen(t, Config{Endpoints: cluster().Endpoints(), Prefix: prefix})
 					}
 				},
+				Faults: func(t *testing.T) storetest.Faults { return faults(t, kind.options) },
 			}
 			storetest.Run(t, e)
 			t.Run("Shared", func(t *testing.T) { storetest.RunShared(t, e) })
 		})
+	}
+}
+
+// faults starts a cluster of its own behind proxies.
+func faults(t *testing.T, options etcdtest.Options) storetest.Faults {
+	cluster := etcdtest.Start(t, options)
+	var proxies []*faultproxy.Proxy
+	var endpoints []string
+	for _, m := range cluster.Members {
+		proxy := faultproxy.New(t, m.Address)
+		proxies = append(proxies, proxy)
+		endpoints = append(endpoints, proxy.Address)
+	}
+	all := func(do func(*faultproxy.Proxy)) func() {
+		return func() {
+			for _, proxy := range proxies {
+				do(proxy)
+			}
+		}
+	}
+	return storetest.Faults{
+		Open: func(t *testing.T) store.Store {
+			return mustOpen(t, Config{Endpoints: endpoints, Timeout: 1500 * time.Millisecond})
+		},
+		Cut:     all((*faultproxy.Proxy).Cut),
+		Silence: all((*faultproxy.Proxy).Silence),
+		Mend:    all(func(proxy *faultproxy.Proxy) { proxy.Mend(t) }),
+		Crash: func() {
+			cluster.Kill()
+			cluster.Restart()
+		},
 	}
 }
 
@@ -67,4 +101,44 @@ func mustOpen(t testing.TB, config Config) *Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+func put(s *Store, key, value string) error {
+	return s.Update(context.Background(), func(tx store.Tx) error { return tx.Put(key, []byte(value)) }, key)
+}
+
+func mustPut(t testing.TB, s *Store, key, value string) {
+	t.Helper()
+	if err := put(s, key, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustHold(t testing.TB, s *Store, key, want string) {
+	t.Helper()
+	got, err := s.Get(context.Background(), key)
+	if err != nil || string(got) != want {
+		t.Fatalf("document %q is %.40q, %v; want %.40q", key, got, err, want)
+	}
+}
+
+func mustChange(t testing.TB, s *Store, seen map[string]int64, want ...string) {
+	t.Helper()
+	got, err := s.Changed(context.Background(), seen)
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, want) {
+		t.Fatalf("changed are %q, %v; want %q", got, err, want)
+	}
+}
+
+// eventually asks until done says yes.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); !done(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
 }

@@ -47,6 +47,18 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 	s := newStore(config)
+	options := []grpc.DialOption{
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connecting, MinConnectTimeout: connectTimeout}),
+		// When no member can be connected to, say so at once.
+		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+			return invoke(ctx, method, request, reply, conn, append(options, grpc.WaitForReady(false))...)
+		}),
+	}
+	if config.TLS != nil && config.TLS.ServerName != "" {
+		// What the client takes from the endpoints would go before the name
+		// in the settings of TLS.
+		options = append(options, grpc.WithAuthority(config.TLS.ServerName))
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            config.Endpoints,
 		Username:             config.Username,
@@ -58,13 +70,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		MaxUnaryRetries:      2, // one more, with a fresh token; the rest is ask's
 		Context:              s.life,
 		Logger:               zap.NewNop(), // its warnings are the errors of ours
-		DialOptions: []grpc.DialOption{
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: connecting, MinConnectTimeout: connectTimeout}),
-			// When no member can be connected to, say so at once.
-			grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
-				return invoke(ctx, method, request, reply, conn, append(options, grpc.WaitForReady(false))...)
-			}),
-		},
+		DialOptions:          options,
 	})
 	if err != nil {
 		s.end()
