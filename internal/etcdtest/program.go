@@ -54,10 +54,15 @@ var build = sync.OnceValues(func() (string, error) {
 // Main runs the tests of a package and removes what was built for them.
 func Main(m *testing.M) int {
 	code := m.Run()
+	Clean()
+	return code
+}
+
+// Clean removes what was built. Nothing of it may run any more.
+func Clean() {
 	if built {
 		if path, err := build(); err == nil {
 			os.RemoveAll(filepath.Dir(path))
 		}
 	}
-	return code
 }
