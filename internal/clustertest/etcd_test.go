@@ -5,22 +5,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddymfa/caddy-mfa/internal/etcdserver"
 	"github.com/caddymfa/caddy-mfa/internal/etcdtest"
 	"github.com/caddymfa/caddy-mfa/internal/faultproxy"
 )
 
 func TestAClusterOnEtcd(t *testing.T) {
-	for name, server := range map[string]func(testing.TB) string{"System": etcdtest.System, "Current": etcdtest.Current} {
+	for name, program := range etcdtest.Programs {
 		t.Run(name, func(t *testing.T) {
-			Run(t, func(t *testing.T) Engine { return etcd(t, server) })
+			Run(t, func(t *testing.T) Engine { return etcd(t, program) })
 		})
 	}
 }
 
 // etcd starts three members. Each node reaches each of them by a proxy of
 // its own.
-func etcd(t *testing.T, server func(testing.TB) string) Engine {
-	cluster := etcdtest.Start(t, etcdtest.Options{Server: server, Members: 3})
+func etcd(t *testing.T, program etcdserver.Program) Engine {
+	cluster := etcdtest.Start(t, etcdtest.Options{Program: program, Members: 3})
 	proxies := make([][]*faultproxy.Proxy, nodes)
 	for node := range proxies {
 		for _, m := range cluster.Members {

@@ -5,11 +5,11 @@ import (
 	"testing"
 
 	"github.com/caddymfa/caddy-mfa/internal/edgetest"
-	"github.com/caddymfa/caddy-mfa/internal/etcdtest"
+	"github.com/caddymfa/caddy-mfa/internal/etcdserver"
 )
 
 func TestMain(m *testing.M) {
 	code := edgetest.Main(m)
-	etcdtest.Clean()
+	etcdserver.Clean()
 	os.Exit(code)
 }

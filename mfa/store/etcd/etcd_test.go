@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/etcdserver"
 	"github.com/caddymfa/caddy-mfa/internal/etcdtest"
 	"github.com/caddymfa/caddy-mfa/internal/faultproxy"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -23,10 +24,10 @@ var clusters = []struct {
 	name    string
 	options etcdtest.Options
 }{
-	{"System", etcdtest.Options{Server: etcdtest.System}},
-	{"SystemThreeMembers", etcdtest.Options{Server: etcdtest.System, Members: 3}},
-	{"Current", etcdtest.Options{Server: etcdtest.Current}},
-	{"CurrentThreeMembers", etcdtest.Options{Server: etcdtest.Current, Members: 3}},
+	{"System", etcdtest.Options{Program: etcdserver.System}},
+	{"SystemThreeMembers", etcdtest.Options{Program: etcdserver.System, Members: 3}},
+	{"Current", etcdtest.Options{Program: etcdserver.Current}},
+	{"CurrentThreeMembers", etcdtest.Options{Program: etcdserver.Current, Members: 3}},
 }
 
 func TestTheStoreKeepsTheContract(t *testing.T) {

@@ -114,9 +114,9 @@ func under(t *testing.T, stores []*Store, fault func(more func())) {
 }
 
 func TestAClusterThatLosesAMemberLosesNothingElse(t *testing.T) {
-	for name, server := range map[string]func(testing.TB) string{"System": etcdtest.System, "Current": etcdtest.Current} {
+	for name, program := range etcdtest.Programs {
 		t.Run(name, func(t *testing.T) {
-			cluster := etcdtest.Start(t, etcdtest.Options{Server: server, Members: 3})
+			cluster := etcdtest.Start(t, etcdtest.Options{Program: program, Members: 3})
 			for what, fault := range map[string]func(m *etcdtest.Member) (mend func()){
 				"Killed": func(m *etcdtest.Member) func() { m.Kill(); return m.Start },
 				"Held":   func(m *etcdtest.Member) func() { m.Hold(); return m.Resume },
@@ -187,7 +187,7 @@ func TestWithoutAMajorityNothingIsAnswered(t *testing.T) {
 	}
 	leader := cluster.Leader()
 	for _, m := range cluster.Members {
-		if m != leader { // which has everything, and does not know yet that it may not tell
+		if m != leader.Member { // which has everything, and does not know yet that it may not tell
 			m.Kill()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/caddymfa/caddy-mfa/internal/etcdserver"
 	"github.com/caddymfa/caddy-mfa/internal/etcdtest"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
@@ -22,7 +23,6 @@ func demand(t *testing.T, cluster *etcdtest.Cluster) {
 	t.Helper()
 	ctx := context.Background()
 	client := cluster.Client()
-	defer client.Close()
 	step := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
@@ -42,10 +42,10 @@ func demand(t *testing.T, cluster *etcdtest.Cluster) {
 }
 
 func TestAUserWhoMayTouchThePrefixAloneWillDo(t *testing.T) {
-	for name, server := range map[string]func(testing.TB) string{"System": etcdtest.System, "Current": etcdtest.Current} {
+	for name, program := range etcdtest.Programs {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			cluster := etcdtest.Start(t, etcdtest.Options{Server: server})
+			cluster := etcdtest.Start(t, etcdtest.Options{Program: program})
 			demand(t, cluster)
 			config := Config{Endpoints: cluster.Endpoints(), Prefix: "acme", Username: "caddy", Password: password}
 			s, other := mustOpen(t, config), mustOpen(t, config)
@@ -68,9 +68,7 @@ func TestAUserWhoMayTouchThePrefixAloneWillDo(t *testing.T) {
 			check("1")
 			// The tokens that etcd has given out go with the process.
 			cluster.Kill()
-			for _, m := range cluster.Members {
-				m.Start()
-			}
+			cluster.Member(0).Start()
 			eventually(t, "the store is back", func() bool { return put(s, "a", "2") == nil })
 			check("3")
 			eventually(t, "the watch is back", func() bool { return s.facts.reach(ctx, 0) })
@@ -110,10 +108,10 @@ func mustRefuse(t *testing.T, what string, config Config, want string) {
 }
 
 func TestConnectionsAreEncryptedAndBothSidesShowWhoTheyAre(t *testing.T) {
-	for name, server := range map[string]func(testing.TB) string{"System": etcdtest.System, "Current": etcdtest.Current} {
+	for name, program := range etcdtest.Programs {
 		t.Run(name, func(t *testing.T) {
 			ours, foreign := etcdtest.NewTLS(t), etcdtest.NewTLS(t)
-			cluster := etcdtest.Start(t, etcdtest.Options{Server: server, TLS: ours})
+			cluster := etcdtest.Start(t, etcdtest.Options{Program: program, TLS: ours})
 			s := mustOpen(t, Config{Endpoints: cluster.Endpoints(), TLS: &TLS{CA: ours.CA, Cert: ours.Cert, Key: ours.Key}})
 			mustPut(t, s, "a", "1")
 			mustHold(t, mustOpen(t, Config{
@@ -151,8 +149,8 @@ func TestACertificateCanBeRenewed(t *testing.T) {
 	authority := etcdtest.NewTLS(t)
 	cluster := etcdtest.Start(t, etcdtest.Options{TLS: authority})
 	// What the store shows first is not taken. Nobody restarts it.
-	own, foreign := etcdtest.TLS{CA: authority.CA, Cert: t.TempDir() + "/cert.pem", Key: t.TempDir() + "/key.pem"}, etcdtest.NewTLS(t)
-	give := func(from *etcdtest.TLS) {
+	own, foreign := etcdserver.TLS{CA: authority.CA, Cert: t.TempDir() + "/cert.pem", Key: t.TempDir() + "/key.pem"}, etcdtest.NewTLS(t)
+	give := func(from *etcdserver.TLS) {
 		t.Helper()
 		for source, target := range map[string]string{from.Cert: own.Cert, from.Key: own.Key} {
 			content, err := os.ReadFile(source)

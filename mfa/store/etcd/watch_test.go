@@ -52,7 +52,6 @@ func TestAWatchThatBreaksMissesNothing(t *testing.T) {
 			mustPut(t, other, "b", "1")
 			if compacts {
 				client := cluster.Client()
-				defer client.Close()
 				answer, err := client.Get(ctx, "x")
 				if err == nil {
 					_, err = client.Compact(ctx, answer.Header.Revision)
@@ -83,7 +82,7 @@ func TestAWatchThatBreaksMissesNothing(t *testing.T) {
 func TestAClusterThatIsPutBackIsNotTakenForWhatItWas(t *testing.T) {
 	ctx := context.Background()
 	cluster := etcdtest.Start(t, etcdtest.Options{})
-	member := cluster.Members[0]
+	member := cluster.Member(0)
 	early := mustOpen(t, Config{Endpoints: cluster.Endpoints()})
 	mustPut(t, early, "a", "old")
 	member.Kill()

@@ -1,4 +1,4 @@
-// Command server is a current etcd, for tests beside the one of the
+// Command current is a current etcd, for tests beside the one of the
 // distribution. It is a module of its own: nothing of it is in what the
 // product is built from.
 package main

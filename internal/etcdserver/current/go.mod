@@ -1,4 +1,4 @@
-module github.com/caddymfa/caddy-mfa/internal/etcdtest/server
+module github.com/caddymfa/caddy-mfa/internal/etcdserver/current
 
 go 1.26.0
 
