@@ -3,7 +3,9 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -59,6 +61,63 @@ func TestAFullClusterIsReadAndSaysWhatHelps(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPut(t, s, "a", "2")
+}
+
+// TestADocumentTakesTheRoomThatIsDocumented holds what docs/stores.md says of
+// room against etcd.
+func TestADocumentTakesTheRoomThatIsDocumented(t *testing.T) {
+	ctx := context.Background()
+	for name, program := range etcdtest.Programs {
+		t.Run(name, func(t *testing.T) {
+			cluster := etcdtest.Start(t, etcdtest.Options{Program: program})
+			client := cluster.Client()
+			s := mustOpen(t, Config{Endpoints: cluster.Endpoints()})
+			inUse := func() int64 {
+				t.Helper()
+				status, err := client.Status(ctx, cluster.Members[0].Endpoint)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return status.DbSizeInUse
+			}
+			const people = 1500
+			document := strings.Repeat("x", 1550) // of an enrolled person with a session
+			write := func() {
+				t.Helper()
+				var writers sync.WaitGroup
+				for w := range 16 {
+					writers.Go(func() {
+						for i := w; i < people; i += 16 {
+							if err := put(s, fmt.Sprintf("user/%043d", i), document); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+					})
+				}
+				writers.Wait()
+			}
+			empty := inUse()
+			write()
+			first := (inUse() - empty) / people
+			for range 4 {
+				write()
+			}
+			each := (inUse() - empty) / people / 5
+			answer, err := client.Get(ctx, "x")
+			if err == nil {
+				_, err = client.Compact(ctx, answer.Header.Revision, clientv3.WithCompactPhysical())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := (inUse() - empty) / people
+			t.Logf("a document of %d bytes takes %d in etcd, each write %d until it is compacted, and %d after that", len(document), first, each, left)
+			if first < 1550 || first > 2200 || each > 2200 || left > 2200 {
+				t.Error("documented are 2.2 kB at most, for each write and after a compaction for each document")
+			}
+		})
+	}
 }
 
 func TestVersionsBeforeThreeFourAreRefused(t *testing.T) {

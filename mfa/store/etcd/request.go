@@ -31,9 +31,13 @@ const (
 func (s *Store) ask(ctx context.Context, do func(ctx context.Context) (*pb.ResponseHeader, error)) error {
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	each := s.timeout / triesWithin
+	if until, ok := within.Deadline(); ok {
+		each = time.Until(until) / triesWithin // the caller may have less time
+	}
 	refused := 0
 	for try := 0; ; try++ {
-		err := s.once(within, do)
+		err := s.once(within, each, do)
 		switch {
 		case err == nil:
 			return nil
@@ -55,8 +59,8 @@ func (s *Store) ask(ctx context.Context, do func(ctx context.Context) (*pb.Respo
 	}
 }
 
-func (s *Store) once(ctx context.Context, do func(ctx context.Context) (*pb.ResponseHeader, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout/triesWithin)
+func (s *Store) once(ctx context.Context, each time.Duration, do func(ctx context.Context) (*pb.ResponseHeader, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
 	header, err := do(clientv3.WithRequireLeader(ctx))
 	if err != nil {
