@@ -11,7 +11,8 @@ func TestEveryCaddyfileOfTheStoresPageIsValid(t *testing.T) {
 	r := readDocument(t, "docs/stores.md")
 	e := edgetest.New(t)
 	e.Full = true
-	e.Env = []string{"MFA_DSN=postgres://mfa:s3cret@db/mfa", "MFA_LISTEN_DSN=postgres://mfa:s3cret@db/mfa"}
+	e.Env = []string{"MFA_DSN=postgres://mfa:s3cret@db/mfa", "MFA_LISTEN_DSN=postgres://mfa:s3cret@db/mfa",
+		"ETCD_PASSWORD=s3cret"}
 	r.take("sql", "CREATE TABLE") // mfa/store/postgres
 	for _, b := range r.blocks {
 		if b.language != "caddyfile" {
