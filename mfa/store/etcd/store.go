@@ -32,6 +32,7 @@ type Store struct {
 	writes atomic.Uint64
 
 	turns     turns.Turns
+	hints     hints
 	facts     *facts
 	rung      chan struct{} // Written's
 	stopWatch atomic.Pointer[context.CancelFunc]
@@ -81,6 +82,7 @@ func (s *Store) get(ctx context.Context, key string) (d draft.Document, at int64
 	if err != nil {
 		return draft.Document{}, 0, err
 	}
+	s.hints.keep(docs[0])
 	if docs[0].Version == 0 {
 		return draft.Document{}, at, store.ErrNotFound
 	}

@@ -23,9 +23,9 @@ const attempts = 100
 var errConflict = errors.New("modified meanwhile")
 
 // Update implements store.Store. fn may be called more than once, in the
-// goroutine of the caller. What it reads is of one revision, which was the
-// newest at some moment of the call: an Update that writes nothing needs no
-// more, one that writes is carried out only if that is still so.
+// goroutine of the caller. What it reads in the end is of one revision, which
+// was the newest at some moment of the call: an Update that writes nothing
+// needs no more, one that writes is carried out only if that is still so.
 func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...string) error {
 	keys, err := store.Names(keys)
 	if err != nil {
@@ -41,19 +41,26 @@ func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...
 		return err
 	}
 	defer release()
-	docs, _, err := s.read(ctx, keys)
-	if err != nil {
-		return err
+	docs := s.hints.take(keys)
+	hinted := docs != nil
+	if !hinted {
+		if docs, _, err = s.read(ctx, keys); err != nil {
+			return err
+		}
 	}
 	for try := range attempts {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		tx := draft.New(docs)
-		if err := tx.Call(fn); err != nil {
-			return err
+		writes, err := decide(fn, docs)
+		if hinted && (err != nil || len(writes) == 0) {
+			// No transaction will find out whether that is still so.
+			if docs, _, err = s.read(ctx, keys); err != nil {
+				return err
+			}
+			writes, err = decide(fn, docs)
 		}
-		writes, err := tx.Writes()
+		hinted = false
 		if err != nil || len(writes) == 0 {
 			return err
 		}
@@ -69,6 +76,15 @@ func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error, keys ...
 		}
 	}
 	return fmt.Errorf("writing to etcd: %w: other nodes came first %d times", store.ErrUnavailable, attempts)
+}
+
+// decide calls fn with docs and returns what it has written.
+func decide(fn func(tx store.Tx) error, docs []draft.Document) ([]draft.Write, error) {
+	tx := draft.New(docs)
+	if err := tx.Call(fn); err != nil {
+		return nil, err
+	}
+	return tx.Writes()
 }
 
 // take waits for the turn of keys, but not without end while etcd does not
