@@ -2,9 +2,10 @@
 // number of nodes. etcd 3.4 and later will do.
 //
 // Every document is a key of its own. An Update reads the keys that it
-// names at one revision and writes in one transaction that etcd carries out
-// only if none of them has been modified since; otherwise it goes again with
-// what there is now. Updates of one process that share a key queue up here
+// names at one revision, or begins with the one that was read a moment ago,
+// and writes in one transaction that etcd carries out only if none of them
+// has been modified since; otherwise it goes again with what there is now.
+// Updates of one process that share a key queue up here
 // first, so that a node contends with other nodes, never with itself. A read
 // and an Update that writes nothing stand on a linearizable read: they are
 // refused, not answered from a member's memory, where there is no quorum.
