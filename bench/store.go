@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddymfa/caddy-mfa/internal/etcdserver"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -46,7 +47,9 @@ type floorCost struct {
 
 // engines are those that are measured, by the name of their store.
 var engines = map[string]func() engine{
-	"postgres": func() engine { return new(postgresEngine) },
+	"etcd":        func() engine { return &etcdEngine{program: etcdserver.Current} },
+	"etcd-system": func() engine { return &etcdEngine{program: etcdserver.System} },
+	"postgres":    func() engine { return new(postgresEngine) },
 }
 
 func engineNames() string { return strings.Join(slices.Sorted(maps.Keys(engines)), ", ") }

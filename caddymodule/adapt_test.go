@@ -3,98 +3,38 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	stdflag "flag"
-	"os"
-	"path/filepath"
+	"flag"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
 )
 
-var update = stdflag.Bool("update", false, "write what the Caddyfiles in testdata are adapted to into their files")
-
-// divider stands between a Caddyfile and the JSON it is adapted to.
-const divider = "----------\n"
-
-// adapt returns the JSON of a Caddyfile.
-func adapt(caddyfile string) ([]byte, []caddyconfig.Warning, error) {
-	return caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
-}
-
-// golden is a file of testdata/adapt.
-type golden struct{ name, caddyfile, adapted string }
-
-func goldens(t *testing.T) []golden {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("there are no golden files (%v)", err)
-	}
-	var all []golden
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		caddyfile, adapted, _ := strings.Cut(string(content), divider)
-		all = append(all, golden{path, caddyfile, adapted})
-	}
-	return all
-}
+var update = flag.Bool("update", false, "write what the Caddyfiles in testdata are adapted to into their files")
 
 func TestCaddyfilesAreAdaptedToTheirJSON(t *testing.T) {
 	// What a Caddyfile refers to must not be looked at by the adapter.
 	t.Setenv("MFA_HMAC_SECRET", "adapted-secret")
 	t.Setenv("SMTP_PASSWORD", "adapted-secret")
-	for _, g := range goldens(t) {
-		t.Run(filepath.Base(g.name), func(t *testing.T) {
-			adapted, warnings, err := adapt(g.caddyfile)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, w := range warnings {
-				t.Errorf("warning: %v", w)
-			}
-			var indented bytes.Buffer
-			if err := json.Indent(&indented, adapted, "", "\t"); err != nil {
-				t.Fatal(err)
-			}
-			indented.WriteByte('\n')
-			if *update {
-				if err := os.WriteFile(g.name, []byte(g.caddyfile+divider+indented.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if indented.String() != g.adapted {
-				t.Errorf("is adapted to\n%s\nwant\n%s\n(go test ./caddymodule -run Adapted -update writes the files anew)", indented.String(), g.adapted)
-			}
-			if strings.Contains(indented.String(), "adapted-secret") {
-				t.Error("a secret was read into the adapted JSON")
-			}
-		})
-	}
+	configtest.Check(t, *update, "adapted-secret")
 }
 
 func TestEveryJSONFieldHasACaddyfileOption(t *testing.T) {
 	seen := make(map[string]bool)
-	for _, g := range goldens(t) {
+	for _, g := range configtest.Goldens(t) {
 		var config struct {
 			Apps struct {
 				MFA json.RawMessage `json:"mfa"`
 			} `json:"apps"`
 		}
-		if err := json.Unmarshal([]byte(g.adapted), &config); err != nil {
-			t.Fatalf("%s: %v", g.name, err)
+		if err := json.Unmarshal([]byte(g.Adapted), &config); err != nil {
+			t.Fatalf("%s: %v", g.Name, err)
 		}
 		var app any
 		if err := json.Unmarshal(config.Apps.MFA, &app); err != nil {
-			t.Fatalf("%s: %v", g.name, err)
+			t.Fatalf("%s: %v", g.Name, err)
 		}
 		collect(app, "", seen)
 	}
@@ -137,7 +77,7 @@ func jsonFields(t reflect.Type, path string) []string {
 }
 
 func TestTheDirectiveStandsBetweenForwardAuthAndTheProxy(t *testing.T) {
-	adapted, _, err := adapt(`
+	adapted, _, err := configtest.Adapt(`
 example.com {
 	reverse_proxy 127.0.0.1:3000
 	mfa

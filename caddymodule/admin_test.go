@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/pquerna/otp/totp"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
@@ -43,7 +44,7 @@ func operate(t *testing.T, change func(config map[string]any)) *operated {
 		t.Fatal(err)
 	}
 	site := "http://" + s.address + " {\n\tbind 127.0.0.1\n\tmfa\n\tmfa_require /private/*\n\trespond upstream\n}\n"
-	adapted, _, err := adapt(configuration(t, s.options("data/mfa.db", "data/mfa.key"), site))
+	adapted, _, err := configtest.Adapt(configtest.Configuration(t, s.options("data/mfa.db", "data/mfa.key"), site))
 	if err != nil {
 		t.Fatal(err)
 	}

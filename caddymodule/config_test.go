@@ -2,14 +2,13 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
 )
 
 // hmacSecret is the key of tokens in configurations that need no files.
@@ -34,45 +33,7 @@ func without(name string) string {
 	panic("no such option: " + name)
 }
 
-// configuration is a whole Caddyfile with a global option mfa of options, and
-// sites. It runs beside others, logs nothing and keeps out of the home
-// folder.
-func configuration(t *testing.T, options, sites string) string {
-	t.Helper()
-	return fmt.Sprintf(`
-{
-	admin off
-	persist_config off
-	storage file_system %q
-	log {
-		output discard
-	}
-	mfa {
-		%s
-	}
-}
-%s
-`, t.TempDir(), options, sites)
-}
-
 const oneSite = "http://127.0.0.1:0 {\n\tmfa\n}\n"
-
-// validate adapts a Caddyfile and checks it as `caddy validate` does.
-func validate(caddyfile string) error {
-	adapted, _, err := adapt(caddyfile)
-	if err != nil {
-		return err
-	}
-	return validateJSON(adapted)
-}
-
-func validateJSON(adapted []byte) error {
-	var config caddy.Config
-	if err := caddy.StrictUnmarshalJSON(adapted, &config); err != nil {
-		return err
-	}
-	return caddy.Validate(&config)
-}
 
 // files lists what is in the working folder.
 func files(t *testing.T) []string {
@@ -120,7 +81,7 @@ func TestAGoodConfigurationIsAcceptedWithoutMakingAFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			if err := validate(configuration(t, options, oneSite)); err != nil {
+			if err := configtest.Validate(configtest.Configuration(t, options, oneSite)); err != nil {
 				t.Error(err)
 			}
 			wantNoFiles(t)
@@ -135,8 +96,8 @@ func TestTheFullGoldenConfigurationIsAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	full, _, _ := strings.Cut(string(content), divider)
-	if err := validate("{\n\tadmin off\n\tstorage file_system " + t.TempDir() + "\n\tlog {\n\t\toutput discard\n\t}\n" + strings.TrimPrefix(full, "{\n")); err != nil {
+	full, _, _ := strings.Cut(string(content), configtest.Divider)
+	if err := configtest.Validate("{\n\tadmin off\n\tstorage file_system " + t.TempDir() + "\n\tlog {\n\t\toutput discard\n\t}\n" + strings.TrimPrefix(full, "{\n")); err != nil {
 		t.Error(err)
 	}
 	wantNoFiles(t)
@@ -251,7 +212,7 @@ func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			wantRefusal(t, validate(configuration(t, row.options, oneSite)), row.want)
+			wantRefusal(t, configtest.Validate(configtest.Configuration(t, row.options, oneSite)), row.want)
 			wantNoFiles(t)
 		})
 	}
@@ -260,20 +221,7 @@ func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
 // wantRefusal checks that err says all of want, and no secret.
 func wantRefusal(t *testing.T, err error, want []string) {
 	t.Helper()
-	if err == nil {
-		t.Fatal("the configuration is accepted")
-	}
-	t.Log(err)
-	for _, part := range want {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not say %q: %v", part, err)
-		}
-	}
-	for _, secret := range []string{hmacSecret, "too-short", "hunter2"} {
-		if strings.Contains(err.Error(), secret) {
-			t.Errorf("the error tells the secret: %v", err)
-		}
-	}
+	configtest.WantRefusal(t, err, want, hmacSecret, "too-short", "hunter2")
 }
 
 func TestABadCaddyfileIsRefusedWithTheMend(t *testing.T) {
@@ -283,14 +231,14 @@ func TestABadCaddyfileIsRefusedWithTheMend(t *testing.T) {
 		want      []string
 	}{
 		{"directive without the global option", "http://127.0.0.1:0 {\n\tmfa\n}\n", []string{"global option mfa", "add mfa { … }"}},
-		{"options in the directive", configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa {\n\t\tprefix /x\n\t}\n}\n"), []string{"the directive mfa takes no options", `move "prefix" into the global option mfa`}},
-		{"value of the directive", configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa on\n}\n"), []string{"directive mfa", `"on"`}},
+		{"options in the directive", configtest.Configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa {\n\t\tprefix /x\n\t}\n}\n"), []string{"the directive mfa takes no options", `move "prefix" into the global option mfa`}},
+		{"value of the directive", configtest.Configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa on\n}\n"), []string{"directive mfa", `"on"`}},
 		{"value of the global option", "{\n\tmfa on\n}\n", []string{"mfa: takes no value, only a block", `"on"`}},
-		{"two global options", configuration(t, goodOptions+"}\nmfa {\n"+goodOptions, oneSite), []string{"the global option mfa is given twice", "keep one"}},
+		{"two global options", configtest.Configuration(t, goodOptions+"}\nmfa {\n"+goodOptions, oneSite), []string{"the global option mfa is given twice", "keep one"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			wantRefusal(t, validate(row.caddyfile), row.want)
+			wantRefusal(t, configtest.Validate(row.caddyfile), row.want)
 			wantNoFiles(t)
 		})
 	}
@@ -327,7 +275,7 @@ func TestBadJSONIsRefusedWithTheMend(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantRefusal(t, validateJSON(config), row.want)
+			wantRefusal(t, configtest.ValidateJSON(config), row.want)
 			wantNoFiles(t)
 		})
 	}

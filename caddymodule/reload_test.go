@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 )
@@ -84,7 +85,7 @@ func (s *server) options(storePath, keyFile string) string {
 // and with the failing app as other says, if it is not "".
 func (s *server) config(options, other string) []byte {
 	s.Helper()
-	adapted, _, err := adapt(configuration(s.T, options, "http://"+s.address+" {\n\tbind 127.0.0.1\n\tmfa\n\trespond upstream\n}\n"))
+	adapted, _, err := configtest.Adapt(configtest.Configuration(s.T, options, "http://"+s.address+" {\n\tbind 127.0.0.1\n\tmfa\n\trespond upstream\n}\n"))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -300,7 +301,7 @@ func TestValidationRunsBesideAServerAndTouchesNothing(t *testing.T) {
 	s.load(s.config(good, ""))
 	before := files(t)
 	for _, options := range []string{good, s.options("data/other.db", "data/other.key"), s.options("linked/mfa.db", "elsewhere/mfa.key")} {
-		if err := validateJSON(s.config(options, "")); err != nil {
+		if err := configtest.ValidateJSON(s.config(options, "")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -94,14 +95,21 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	return nil
 }
 
+// guestStores are the engines of this module that are built in on demand.
+var guestStores = []string{"postgres", "etcd"}
+
 // checkEngine makes sure that this program has the store engine.
 func checkEngine(engine string) error {
 	if engine == "" {
 		return fmt.Errorf("store: name the engine: this build has %s", builtInStores())
 	}
 	if !builtIn("mfa.stores." + engine) {
+		other := engine
+		if !slices.Contains(guestStores, engine) {
+			other = guestStores[0]
+		}
 		return fmt.Errorf("store: this build has no engine %q, only %s; build others in with xcaddy, for instance "+
-			"--with github.com/caddymfa/caddy-mfa/caddymodule/postgres", engine, builtInStores())
+			"--with github.com/caddymfa/caddy-mfa/caddymodule/%s", engine, builtInStores(), other)
 	}
 	return nil
 }

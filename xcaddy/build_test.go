@@ -40,7 +40,7 @@ func TestTheDefaultBuildHasNoStoreButTheEmbeddedOne(t *testing.T) {
 		}
 	}
 	full := dependencies(t, "./xcaddy/full")
-	for _, path := range []string{"mfa/store/bolt", "mfa/store/postgres"} {
+	for _, path := range []string{"mfa/store/bolt", "mfa/store/postgres", "mfa/store/etcd"} {
 		if !slices.Contains(full, "github.com/caddymfa/caddy-mfa/"+path) {
 			t.Errorf("the full build does not link %s", path)
 		}

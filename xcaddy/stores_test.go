@@ -11,7 +11,8 @@ func TestEveryCaddyfileOfTheStoresPageIsValid(t *testing.T) {
 	r := readDocument(t, "docs/stores.md")
 	e := edgetest.New(t)
 	e.Full = true
-	e.Env = []string{"MFA_DSN=postgres://mfa:s3cret@db/mfa", "MFA_LISTEN_DSN=postgres://mfa:s3cret@db/mfa"}
+	e.Env = []string{"MFA_DSN=postgres://mfa:s3cret@db/mfa", "MFA_LISTEN_DSN=postgres://mfa:s3cret@db/mfa",
+		"ETCD_PASSWORD=s3cret"}
 	r.take("sql", "CREATE TABLE") // mfa/store/postgres
 	for _, b := range r.blocks {
 		if b.language != "caddyfile" {
@@ -27,10 +28,12 @@ func TestEveryCaddyfileOfTheStoresPageIsValid(t *testing.T) {
 
 func TestAStoreThatIsNotBuiltInIsNamedWithWhatBuildsItIn(t *testing.T) {
 	e := edgetest.New(t)
-	e.Write("other", strings.Replace(edgetest.Caddyfile, "		issuer Acme\n", "		issuer Acme\n		store postgres\n", 1))
-	_, stderr, err := e.Command("validate", "--config", "other", "--adapter", "caddyfile")
-	if err == nil || !strings.Contains(stderr, `no engine \"postgres\"`) || !strings.Contains(stderr, "caddymodule/postgres") {
-		t.Errorf("%v: %s", err, stderr)
+	for engine, module := range map[string]string{"postgres": "postgres", "etcd": "etcd", "redis": "postgres"} {
+		e.Write("other", strings.Replace(edgetest.Caddyfile, "		issuer Acme\n", "		issuer Acme\n		store "+engine+"\n", 1))
+		_, stderr, err := e.Command("validate", "--config", "other", "--adapter", "caddyfile")
+		if err == nil || !strings.Contains(stderr, `no engine \"`+engine+`\"`) || !strings.Contains(stderr, "caddymodule/"+module) {
+			t.Errorf("%s: %v: %s", engine, err, stderr)
+		}
 	}
 }
 

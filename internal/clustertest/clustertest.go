@@ -82,8 +82,27 @@ http://localhost:{$PORT} {
 }
 `
 
+// withStore is the Caddyfile with an option store.
+func withStore(option string) string {
+	return strings.Replace(caddyfile, "STORE", strings.ReplaceAll(option, "\n", "\n\t\t"), 1)
+}
+
 // Start starts the nodes on e. They end with the test.
 func Start(t *testing.T, e Engine) *Cluster {
+	t.Helper()
+	c := prepare(t, e, nodes)
+	// All at once, on an engine that has never been used.
+	for _, node := range c.Nodes {
+		node.Launch()
+	}
+	for _, node := range c.Nodes {
+		node.AwaitServing()
+	}
+	return c
+}
+
+// prepare makes n nodes on e that are ready to start.
+func prepare(t *testing.T, e Engine, n int) *Cluster {
 	t.Helper()
 	shared := t.TempDir()
 	c := &Cluster{Engine: e, outbox: filepath.Join(shared, "outbox")}
@@ -97,7 +116,7 @@ func Start(t *testing.T, e Engine) *Cluster {
 	if _, _, err := seal.LoadOrCreate(keys); err != nil {
 		t.Fatal(err)
 	}
-	for i := range nodes {
+	for i := range n {
 		node := edgetest.New(t)
 		node.Full = true
 		option, env := e.Store(i)
@@ -109,15 +128,8 @@ func Start(t *testing.T, e Engine) *Cluster {
 			}
 			node.Write(filepath.Join("data", filepath.Base(path)), string(content))
 		}
-		node.Write("Caddyfile", strings.Replace(caddyfile, "STORE", strings.ReplaceAll(option, "\n", "\n\t\t"), 1))
+		node.Write("Caddyfile", withStore(option))
 		c.Nodes = append(c.Nodes, node)
-	}
-	// All at once, on an engine that has never been used.
-	for _, node := range c.Nodes {
-		node.Launch()
-	}
-	for _, node := range c.Nodes {
-		node.AwaitServing()
 	}
 	t.Cleanup(func() {
 		for i, node := range c.Nodes {

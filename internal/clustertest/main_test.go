@@ -5,6 +5,11 @@ import (
 	"testing"
 
 	"github.com/caddymfa/caddy-mfa/internal/edgetest"
+	"github.com/caddymfa/caddy-mfa/internal/etcdserver"
 )
 
-func TestMain(m *testing.M) { os.Exit(edgetest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := edgetest.Main(m)
+	etcdserver.Clean()
+	os.Exit(code)
+}

@@ -14,6 +14,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddymfa/caddy-mfa/caddymodule"
+	_ "github.com/caddymfa/caddy-mfa/caddymodule/etcd"
 	_ "github.com/caddymfa/caddy-mfa/caddymodule/postgres"
 )
 
