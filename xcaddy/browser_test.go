@@ -3,7 +3,6 @@ package main_test
 import (
 	"testing"
 
-	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddymfa/caddy-mfa/internal/browsertest"
@@ -15,23 +14,6 @@ type browser struct{ *browsertest.Tab }
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
 	return &browser{browsertest.Open(t)}
-}
-
-// addAuthenticator gives the tab a passkey provider that says yes to
-// everything, as a phone does whose owner presses the sensor.
-func (b *browser) addAuthenticator() {
-	b.T.Helper()
-	browsertest.Call(b.Tab, webauthn.Enable, webauthn.EnableParams{})
-	browsertest.Call(b.Tab, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
-		Options: &webauthn.VirtualAuthenticatorOptions{
-			Protocol:                    webauthn.AuthenticatorProtocolCtap2,
-			Transport:                   webauthn.AuthenticatorTransportInternal,
-			HasResidentKey:              true,
-			HasUserVerification:         true,
-			IsUserVerified:              true,
-			AutomaticPresenceSimulation: true,
-		},
-	})
 }
 
 func (b *browser) open(url string) {

@@ -84,7 +84,7 @@ func TestAMailScannerSpendsNothing(t *testing.T) {
 	secret := onlyToken(t, e)
 	for _, method := range []string{"GET", "HEAD"} {
 		for _, path := range []string{"/mfa/magic-link", "/mfa/magic-link/", "/mfa/magic-link?token=" + secret, "/mfa/magic-link?x=1#token=" + secret,
-			"/mfa/assets/magic-link.js", "/mfa/assets/page.css"} {
+			"/mfa/assets/link.js", "/mfa/assets/page.css"} {
 			if answer := e.Do(method, path, "", nil); answer.Status != 200 && answer.Status != 308 || strings.Contains(answer.Body, secret) {
 				t.Errorf("%s %s: %d", method, path, answer.Status)
 			}

@@ -53,7 +53,7 @@ func TestAWrongNumberCanBeMended(t *testing.T) {
 }
 
 func TestALoginThatIsNotTheirsIsRefused(t *testing.T) {
-	s, b := openLogin(t, answer{status: 200, body: `{"success":true,"message":"Magic link denied"}`})
+	s, b := openLogin(t, answer{status: 200, body: denied})
 	b.Run(chromedp.Click(chromedp.CSS("#deny"), chromedp.NodeVisible))
 	b.await("done")
 	b.expect("Sign-in refused", "change it")
