@@ -26,6 +26,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/passkey"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 	mfatotp "github.com/caddymfa/caddy-mfa/mfa/totp"
+	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
 // noop is an upstream that costs nothing.

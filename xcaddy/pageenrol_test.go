@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,8 +50,12 @@ func TestAPersonSentByAGateEnrolsAnAppAndGoesOn(t *testing.T) {
 			t.Errorf("%d backup codes are shown", len(codes))
 		}
 		v.at("/admin/reports?year=2026")
-		last := lastRequest(t, e)
-		if h := last.Header; h.Get("X-MFA-User") != "alice" || h.Get("X-MFA-Methods") != "GOOGLE_AUTH" || strings.Contains(h.Get("Cookie"), "__Host-mfa") {
+		requests := e.Upstream.Requests()
+		i := slices.IndexFunc(requests, func(r *http.Request) bool { return r.URL.Path == "/admin/reports" })
+		if i < 0 {
+			t.Fatal("the upstream got no request for the gated page")
+		}
+		if h := requests[i].Header; h.Get("X-MFA-User") != "alice" || h.Get("X-MFA-Methods") != "GOOGLE_AUTH" || strings.Contains(h.Get("Cookie"), "__Host-mfa") {
 			t.Errorf("the upstream gets %v", h)
 		}
 		v.clean()

@@ -118,7 +118,9 @@ func (v *visitor) press(name string) {
 
 func (v *visitor) fill(selector, text string) {
 	v.T.Helper()
-	v.Run(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.SetValue(chromedp.CSS(selector), ""), chromedp.SendKeys(chromedp.CSS(selector), text))
+	v.Run(chromedp.WaitVisible(chromedp.CSS(selector)))
+	v.Eval(`document.querySelector("` + selector + `").value = ""`)
+	v.Run(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 func (v *visitor) text() string {

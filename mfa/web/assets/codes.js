@@ -25,7 +25,7 @@ export function showCodes(codes, lead) {
 }
 
 // copyButton copies a text and says so.
-export function copyButton(text) {
+export function copyButton(text, kind = "quiet") {
   const copy = button(t("copy"), async () => {
     try {
       await navigator.clipboard.writeText(text());
@@ -36,7 +36,7 @@ export function copyButton(text) {
     }
     copy.textContent = t("copied");
     announce(t("copied"));
-  }, "quiet");
+  }, kind);
   return copy;
 }
 

@@ -42,7 +42,7 @@ export function icon(name) {
 let leaving = new AbortController();
 
 // show replaces the view and returns a signal that ends with it, for timers
-// and polls to stop by. The focus goes to the element marked autofocus, else
+// and polls to stop by. The focus goes to the element marked data-focus, else
 // to the heading, so that a screen reader begins where the view does.
 export function show(view, heading, ...nodes) {
   leaving.abort();
@@ -52,7 +52,7 @@ export function show(view, heading, ...nodes) {
   card.removeAttribute("aria-busy");
   card.replaceChildren(...[nodes[0] && nodes[0].matches?.(".disc") ? nodes.shift() : "", title, ...nodes.flat()].filter((node) => node));
   document.title = heading + " · " + settings.title;
-  (card.querySelector("[autofocus]") || title).focus();
+  (card.querySelector("[data-focus]") || title).focus();
   return leaving.signal;
 }
 

@@ -88,7 +88,7 @@ async function appView() {
   const { secret, qrCode, otpauthUrl, backupCodes } = begun.data;
   const key = secret.replace(/(.{4})(?=.)/g, "$1 ");
   return new Promise((resolve) => {
-    const { form } = codeForm({ label: t("appCode"), hint: t("appHint"), digits: true, action: t("verify"), send: async (code) => {
+    const { form } = codeForm({ label: t("appCode"), hint: t("appHint"), digits: true, later: true, action: t("verify"), send: async (code) => {
       const result = await post("verify-setup", { mfaType: "GOOGLE_AUTH", code });
       if (result.status === 200) {
         resolve({ codes: backupCodes, session: true });
@@ -108,7 +108,7 @@ async function appView() {
           touch && h("p", {}, h("a", { class: "button quiet", href: otpauthUrl, id: "otpauth" }, t("openApp"))),
           h("p", { class: "qr" }, h("img", { src: qrCode, alt: t("qrAlt"), width: "200", height: "200" })),
           h("p", { class: "note" }, t("appKey")),
-          h("p", { class: "secret" }, h("code", { id: "secret" }, key), copyButton(() => secret))),
+          h("p", { class: "secret" }, h("code", { id: "secret" }, key), copyButton(() => secret, "quiet small"))),
         h("li", {}, form)),
       button(t("back"), () => resolve(null), "plain"));
   });
@@ -121,10 +121,16 @@ function device() {
   return known.find(([, pattern]) => pattern.test(agent))?.[0] || "";
 }
 
-function passkeyView() {
+async function passkeyView() {
+  // Begun at once, so that a factor is asked for before and not in between;
+  // begun again with the name that the person gives.
+  const first = await begin({ mfaType: "PASSKEY" });
+  if (!first || first.status !== 200) {
+    return first && { failure: first };
+  }
   return new Promise((resolve) => {
     const detail = notice();
-    const name = h("input", { id: "name", class: "wide", maxlength: "64", autocomplete: "off", autofocus: true, "aria-describedby": "name-hint" });
+    const name = h("input", { id: "name", class: "wide", maxlength: "64", autocomplete: "off", "data-focus": true, "aria-describedby": "name-hint" });
     name.value = device();
     const submit = h("button", { type: "submit" }, t("createPasskey"));
     const go = once(submit, async () => {
@@ -166,9 +172,9 @@ function linkView() {
   return new Promise((resolve) => {
     const detail = notice();
     const address = !settings.claimed && h("input", {
-      id: "email", type: "email", class: "wide", autocomplete: "email", required: true, autofocus: true, maxlength: "254", "aria-describedby": "detail",
+      id: "email", type: "email", class: "wide", autocomplete: "email", required: true, "data-focus": true, maxlength: "254", "aria-describedby": "detail",
     });
-    const submit = h("button", { type: "submit", autofocus: !address }, t("sendLink"));
+    const submit = h("button", { type: "submit", "data-focus": !address }, t("sendLink"));
     const go = once(submit, async () => {
       detail.say("");
       const email = address ? address.value.trim() : undefined;

@@ -91,11 +91,12 @@ function lock(form, detail, result, signal) {
 }
 
 // codeForm asks for a code: of six digits, which is sent when it is whole,
-// or of any other kind.
-export function codeForm({ label, hint, digits, action, send }) {
+// or of any other kind. The focus goes there at once, unless something is to
+// be done before, later.
+export function codeForm({ label, hint, digits, later, action, send }) {
   const detail = notice();
   const input = h("input", {
-    id: "code", name: "code", class: digits ? "digits" : "wide", required: true, autofocus: true, spellcheck: "false",
+    id: "code", name: "code", class: digits ? "digits" : "wide", required: true, "data-focus": !later, spellcheck: "false",
     autocapitalize: digits ? "off" : "characters", autocomplete: digits ? "one-time-code" : "off",
     inputmode: digits ? "numeric" : "text", "aria-describedby": "code-hint detail",
   });
@@ -167,7 +168,7 @@ function backupView(around) {
 
 function passkeyView({ lead, done, below }) {
   const detail = notice();
-  const press = h("button", { type: "button", id: "passkey", autofocus: true }, t("usePasskey"));
+  const press = h("button", { type: "button", id: "passkey", "data-focus": true }, t("usePasskey"));
   press.addEventListener("click", once(press, async () => {
     detail.say("");
     const options = await post("passkey/auth-options");
@@ -195,7 +196,7 @@ function passkeyView({ lead, done, below }) {
 function linkView(around) {
   const { lead, done, below } = around;
   const detail = notice();
-  const press = h("button", { type: "button", id: "link", autofocus: true }, t("sendLink"));
+  const press = h("button", { type: "button", id: "link", "data-focus": true }, t("sendLink"));
   press.addEventListener("click", once(press, async () => {
     detail.say("");
     const sent = await post("magic-link/send");
