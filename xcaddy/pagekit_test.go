@@ -262,3 +262,11 @@ func (v *visitor) axe(name string) {
 		v.T.Errorf("%s: axe finds\n%s", name, found)
 	}
 }
+
+// before has a script run in every document before the document's own.
+func (v *visitor) before(script string) {
+	v.T.Helper()
+	if _, err := chromedp.Call(v.Ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		v.T.Fatal(err)
+	}
+}

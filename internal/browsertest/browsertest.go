@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
@@ -137,6 +138,15 @@ func (tab *Tab) AddAuthenticator() {
 	})
 }
 
+// SaveInto has the tab save what is downloaded into dir.
+func (tab *Tab) SaveInto(dir string) {
+	tab.T.Helper()
+	Call(tab, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir,
+		BrowserContextID: chromedp.FromContext(tab.Ctx).BrowserContextID,
+	})
+}
+
 // SetOffline takes the tab off the network, or back onto it.
 func (tab *Tab) SetOffline(offline bool) {
 	tab.T.Helper()
@@ -173,14 +183,14 @@ func start(path string) (context.Context, error) {
 			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 			chromedp.WindowSize(1000, 760),
 		)
-		browser, cancel := chromedp.NewContext(allocator)
+		running, cancel := chromedp.NewContext(allocator)
 		stop = func() {
-			_ = chromedp.Cancel(browser)
+			_ = chromedp.Cancel(running)
 			cancel()
 			cancelAllocator()
 			_ = os.RemoveAll(dir)
 		}
-		process, failure = browser, chromedp.Do(browser)
+		process, failure = running, chromedp.Do(running)
 	})
 	return process, failure
 }

@@ -115,6 +115,15 @@ export function clock(seconds) {
 export const day = (time) => new Date(time).toLocaleDateString(settings.lang, { dateStyle: "medium" });
 export const moment = (time) => new Date(time).toLocaleString(settings.lang, { dateStyle: "medium", timeStyle: "short" });
 
+const systems = [["iPhone", /iPhone/], ["iPad", /iPad/], ["Android", /Android/], ["Windows", /Windows/], ["Mac", /Mac OS/], ["Linux", /Linux/]];
+const browsers = [["Edge", /Edg/], ["Opera", /OPR/], ["Firefox", /Firefox|FxiOS/], ["Chrome", /Chrome|CriOS/], ["Safari", /Safari/]];
+const named = (list, agent) => list.find(([, pattern]) => pattern.test(agent))?.[0] || "";
+
+// system and browser are what a User-Agent calls itself, "" when that is
+// not known.
+export const system = (agent) => named(systems, agent);
+export const browser = (agent) => named(browsers, agent);
+
 // ask puts a question before what cannot be undone, or asks for a text. It
 // returns "" when the person thinks better of it, else the text or "yes".
 export function ask({ title, text, action, danger, value, label }) {

@@ -1,7 +1,7 @@
 // Setting a factor up: choose one, prove it, keep the backup codes.
 import { call, explain, post } from "./api.js";
 import { copyButton, showCodes } from "./codes.js";
-import { button, choice, every, h, notice, once, settings, show, sign, t } from "./dom.js";
+import { button, choice, every, h, notice, once, settings, show, sign, system, t } from "./dom.js";
 import * as passkey from "./passkey.js";
 import { accepts, codeForm, countdown, waiting, withFactor } from "./verify.js";
 
@@ -114,13 +114,6 @@ async function appView() {
   });
 }
 
-// device is a name for a passkey of this device, to begin with.
-function device() {
-  const agent = navigator.userAgent;
-  const known = [["iPhone", /iPhone/], ["iPad", /iPad/], ["Android", /Android/], ["Windows", /Windows/], ["Mac", /Mac OS/], ["Linux", /Linux/]];
-  return known.find(([, pattern]) => pattern.test(agent))?.[0] || "";
-}
-
 async function passkeyView() {
   // Begun at once, so that a factor is asked for before and not in between;
   // begun again with the name that the person gives.
@@ -131,7 +124,7 @@ async function passkeyView() {
   return new Promise((resolve) => {
     const detail = notice();
     const name = h("input", { id: "name", class: "wide", maxlength: "64", autocomplete: "off", "data-focus": true, "aria-describedby": "name-hint" });
-    name.value = device();
+    name.value = system(navigator.userAgent);
     const submit = h("button", { type: "submit" }, t("createPasskey"));
     const go = once(submit, async () => {
       detail.say("");

@@ -3,7 +3,7 @@
 // that software that opens links changes nothing. It sends no cookie: the
 // link's token is the proof.
 import { explain, open } from "./api.js";
-import { button, h, moment, notice, once, settings, show, sign, t } from "./dom.js";
+import { browser, button, h, moment, notice, once, settings, show, sign, system, t } from "./dom.js";
 
 const card = document.getElementById("card");
 
@@ -109,7 +109,7 @@ function login(asked) {
     h("dl", { class: "asked" },
       h("dt", {}, t("askedWhen")), h("dd", {}, moment(asked.requestedAt)),
       h("dt", {}, t("askedFrom")), h("dd", {}, asked.ip || t("unknown")),
-      h("dt", {}, t("askedWith")), h("dd", {}, asked.userAgent || t("unknown"))),
+      h("dt", {}, t("askedWith")), h("dd", {}, [browser(asked.userAgent), system(asked.userAgent)].filter(Boolean).join(" · ") || asked.userAgent || t("unknown"))),
     h("form", { novalidate: true, submit: (event) => {
       event.preventDefault();
       if (/^\d{2}$/.test(number.value.trim())) {

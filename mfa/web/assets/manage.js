@@ -6,7 +6,7 @@ import { addChoices, enrol } from "./enrol.js";
 import { withFactor } from "./verify.js";
 
 const pictures = { PASSKEY: "key", GOOGLE_AUTH: "phone", MAGIC_LINK: "mail" };
-const kinds = { PASSKEY: "kindPasskey", GOOGLE_AUTH: "kindApp", MAGIC_LINK: "kindLink" };
+const kinds = { PASSKEY: "addPasskey", GOOGLE_AUTH: "addApp", MAGIC_LINK: "kindLink" };
 
 // manage lists what there is, with a word on what was just done. It returns
 // a refusal that it can do nothing about, or null when there is no factor
@@ -69,7 +69,8 @@ function listView(status, list, methods, said, wrong) {
 
 function row(one, status, several, last, resolve) {
   const primary = one.isEnabled && one.type === status.primaryMethod && several;
-  const name = one.name || t(kinds[one.type]);
+  // What nobody has named, is named in the person's language.
+  const name = one.name && one.name !== "Authenticator app" ? one.name : t(kinds[one.type]);
   // Buttons of one row are told apart by ear too.
   const act = (text, run, kind = "quiet small") => {
     const press = button(text, () => resolve(run), kind);
@@ -77,14 +78,14 @@ function row(one, status, several, last, resolve) {
     return press;
   };
   const facts = [
-    t(kinds[one.type]), t("added", { date: day(one.createdAt) }),
+    name !== t(kinds[one.type]) && t(kinds[one.type]), t("added", { date: day(one.createdAt) }),
     one.lastUsedAt ? t("lastUsed", { date: moment(one.lastUsedAt) }) : t("neverUsed"),
   ];
   return h("li", { class: "factor", "data-id": one.id, "data-type": one.type }, icon(pictures[one.type]),
     h("div", {},
       h("p", { class: "name" }, h("strong", {}, h("bdi", {}, name)),
         primary && h("span", { class: "badge" }, t("primary")), !one.isEnabled && h("span", { class: "badge off" }, t("off"))),
-      h("p", { class: "note" }, facts.join(" · ")),
+      h("p", { class: "note" }, facts.filter(Boolean).join(" · ")),
       h("div", { class: "actions" },
         !one.isEnabled && act(t("turnOn"), () => change(post.bind(null, "enable", { mfaType: one.type }), t("turnedOn", { name }))),
         one.isEnabled && several && !primary && one.type !== status.primaryMethod

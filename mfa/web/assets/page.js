@@ -37,8 +37,8 @@ async function start() {
     fail(status);
   } else if (!back) {
     await care(status.data);
-  } else if (bounced()) {
-    bounce(status.data);
+  } else if (bounced() && status.data.sessionVerified) {
+    problem("bounced", t("bouncedTitle"), t("bounced"), button(t("tryAgain"), () => forGate(status.data)));
   } else {
     await forGate(status.data);
   }
@@ -109,7 +109,8 @@ async function instead(status) {
 }
 
 // A visit to this page right after it sent the person away, for the same
-// thing, says that something keeps them out. What is remembered is when they
+// thing and with a session that goes on, says that something else keeps them
+// out: the circle ends here, and the page says so. What is remembered is when they
 // were sent, and for what, as a number that tells nothing.
 const mark = "mfa:sent";
 const number = (text) => [...text].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) | 0, 7);
@@ -118,7 +119,7 @@ function bounced() {
   try {
     const [at, what] = (sessionStorage.getItem(mark) || "").split(" ");
     sessionStorage.removeItem(mark);
-    return Number(what) === number(location.search) && Date.now() - Number(at) < 30000;
+    return Number(what) === number(location.search) && Date.now() - Number(at) < 10000;
   } catch {
     return false; // no storage, and no loop either: each visit asks for a press
   }
@@ -170,15 +171,6 @@ function problem(view, heading, text, ...more) {
 
 function noCookie() {
   problem("no-cookie", t("noCookieTitle"), t(isSecureContext ? "noCookie" : "noHTTPS"), button(t("tryAgain"), start));
-}
-
-// bounce stops a circle between gate and page, and says why.
-function bounce(status) {
-  if (!status.sessionVerified) {
-    noCookie();
-    return;
-  }
-  problem("bounced", t("bouncedTitle"), t("bounced"), button(t("tryAgain"), () => forGate(status)));
 }
 
 function fail(result) {

@@ -92,8 +92,9 @@ function lock(form, detail, result, signal) {
 
 // codeForm asks for a code: of six digits, which is sent when it is whole,
 // or of any other kind. The focus goes there at once, unless something is to
-// be done before, later.
-export function codeForm({ label, hint, digits, later, action, send }) {
+// be done before, later. refused may deal with a refusal, and says whether it
+// has.
+export function codeForm({ label, hint, digits, later, action, send, refused }) {
   const detail = notice();
   const input = h("input", {
     id: "code", name: "code", class: digits ? "digits" : "wide", required: true, "data-focus": !later, spellcheck: "false",
@@ -105,14 +106,13 @@ export function codeForm({ label, hint, digits, later, action, send }) {
     input.readOnly = true;
     const failure = await send(input.value.trim());
     input.readOnly = false;
-    if (!failure) {
+    if (!failure || refused?.(failure)) {
       return;
     }
     input.setAttribute("aria-invalid", "true");
     detail.say(explain(failure));
     input.focus();
     input.select();
-    return failure;
   });
   const form = h("form", { id: "code-form", novalidate: true, submit: async (event) => {
     event.preventDefault();
@@ -143,14 +143,11 @@ export function codeForm({ label, hint, digits, later, action, send }) {
 
 function codeView(view, { lead, done, below }, { picture, heading, label, hint, digits }) {
   let signal;
-  const { form, detail } = codeForm({ label, hint, digits, action: t("verify"), send: async (code) => {
-    const failure = await prove({ mfaType: "GOOGLE_AUTH", code }, done);
-    if (failure && failure.code === "locked") {
-      // After the form has said its own, which a locked one does not.
-      queueMicrotask(() => lock(form, detail, failure, signal));
-    }
-    return failure;
-  } });
+  const { form, detail } = codeForm({
+    label, hint, digits, action: t("verify"),
+    send: (code) => prove({ mfaType: "GOOGLE_AUTH", code }, done),
+    refused: (failure) => failure.code === "locked" && (lock(form, detail, failure, signal), true),
+  });
   signal = show(view, heading, sign(picture), h("p", { class: "lead" }, lead), form, below);
 }
 
