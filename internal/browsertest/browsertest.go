@@ -48,7 +48,7 @@ func Open(t *testing.T) *Tab {
 	}
 	ctx, cancel = context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
-	tab := &Tab{T: t, Ctx: ctx}
+	tab := &Tab{T: t, Ctx: ctx, heard: heard{contexts: make(map[string]string)}}
 	if err := chromedp.Listen(ctx, tab.heard.hear); err != nil {
 		t.Fatal(err)
 	}
