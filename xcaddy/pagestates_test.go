@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -22,14 +23,14 @@ func TestWhoIsNotSignedInIsToldWhatToDo(t *testing.T) {
 	v.signIn("nonsense")
 	v.open("/mfa/")
 	v.shows("Your sign-in has expired")
-	if err := e.Reload(pageSite(adminGate, "page {", "login_url "+e.URL+"/login", "}")); err != nil {
+	if err := e.Reload(pageSite(adminGate, "page {", "login_url "+e.URL+"/login?return_to=", "}")); err != nil {
 		t.Fatal(err)
 	}
 	v.open("/mfa/")
 	v.await("signed-out")
 	v.look("signed-out-login")
 	v.click("#login")
-	v.at("/login")
+	v.at("/login?return_to=" + url.QueryEscape(e.URL+"/mfa/"))
 	v.clean()
 }
 

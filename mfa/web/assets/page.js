@@ -173,8 +173,18 @@ function noCookie() {
   problem("no-cookie", t("noCookieTitle"), t(isSecureContext ? "noCookie" : "noHTTPS"), button(t("tryAgain"), start));
 }
 
+// loginURL is where to sign in. A login that leaves return_to empty is told
+// where to come back to.
+function loginURL() {
+  const url = new URL(settings.login);
+  if (url.searchParams.get("return_to") === "") {
+    url.searchParams.set("return_to", location.href);
+  }
+  return url.href;
+}
+
 function fail(result) {
-  const login = settings.login && h("a", { class: "button", href: settings.login, id: "login" }, t("signIn"));
+  const login = settings.login && !caller.embedded && h("a", { class: "button", href: loginURL(), id: "login" }, t("signIn"));
   if (signedOut(result)) {
     waiting = true;
     caller.drop();
