@@ -70,7 +70,7 @@ func TestALinkMailedOverSTARTTLSIsConfirmedInABrowser(t *testing.T) {
 	wantMethods(t, e, token, "MAGIC_LINK")
 
 	state, text = b.confirm(whole)
-	if state != "failed" || !strings.Contains(text, "Invalid or expired token") {
+	if state != "failed" || !strings.Contains(text, "It has expired or was used") {
 		t.Errorf("a second time, the page is in state %q and reads:\n%s", state, text)
 	}
 	activate(e, secret).WantError(t, 400, "invalid_magic_link", "Invalid or expired token")

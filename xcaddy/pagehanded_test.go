@@ -45,6 +45,15 @@ func TestAListedAppHandsItsTokenOverAndGetsThePair(t *testing.T) {
 	if told := v.Eval("JSON.stringify(told[0])"); told != `{"type":"mfa:ready","origin":"`+e.URL+`"}` {
 		t.Errorf("the app is told %s", told)
 	}
+	// A token that is no good is asked for once more, and not for ever.
+	for range 3 {
+		v.Eval(`frames[0].postMessage({ type: "mfa:token", accessToken: "nonsense" }, "` + e.URL + `")`)
+	}
+	v.inFrame(`document.body.innerText.includes("Your sign-in has expired")`)
+	v.until("told.length >= 2")
+	if told := v.Eval("told.length"); told != "2" {
+		t.Errorf("the app is asked %s times", told)
+	}
 	v.Eval(`frames[0].postMessage({ type: "mfa:token", accessToken: "` + alice.token + `" }, "` + e.URL + `")`)
 	v.inFrame(`document.getElementById("card").dataset.view === "manage"`)
 	v.EvalIn(e.URL, `[...document.querySelectorAll("button")].find((b) => b.innerText === "Get new codes").click()`)

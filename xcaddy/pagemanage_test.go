@@ -96,6 +96,27 @@ func TestAPersonManagesTheirFactors(t *testing.T) {
 	})
 }
 
+func TestANewPhoneTakesTheAppOver(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(pageSite(adminGate))
+	alice := enrolled(t, e, "alice", nil)
+	v := visit(t, e, phone, alice.token)
+	v.open("/mfa/")
+	v.await("manage")
+	v.press("Set up anew: Authenticator app")
+	v.stepUp(alice, 0)
+	v.await("setup-app")
+	secret := strings.ReplaceAll(v.Eval(`document.getElementById("secret").textContent`), " ", "")
+	v.fill("#code", edgetest.Code(t, secret))
+	v.keepCodes()
+	v.await("manage")
+	if count := v.Eval(`document.querySelectorAll(".factor").length`); count != "1" || secret == alice.secret {
+		t.Errorf("there are %s factors", count)
+	}
+	alice.showCode(alice.code(1)).WantError(t, 401, "mfa_verification_failed", "")
+	v.clean()
+}
+
 func TestASignOutEverywhereSaysWhatItDoes(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(pageSite(adminGate))

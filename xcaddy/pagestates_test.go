@@ -227,3 +227,41 @@ func TestThePageSpeaksTheBrowsersLanguage(t *testing.T) {
 		v.clean()
 	}
 }
+
+func TestAnOperatorsLookCanBeReadToo(t *testing.T) {
+	const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 40" width="100" height="40"><rect width="100" height="40" rx="8" fill="#e2b100"/><script>alert(1)</script></svg>`
+	for _, s := range []screen{desktop, phone} {
+		e := edgetest.New(t)
+		e.Write("logo.svg", logo)
+		e.Start(pageSite(adminGate, "page {", `title "Acme Sunshine"`, "logo ./logo.svg", `accent "#ffd60a"`, "}"))
+		alice := enrolled(t, e, "alice", nil)
+		v := visit(t, e, s, alice.token)
+		v.open("/admin/")
+		v.await("app")
+		v.shows("Acme Sunshine")
+		v.until(`document.querySelector(".logo").naturalWidth === 100`)
+		v.look("themed")
+		if got := v.Eval(`getComputedStyle(document.querySelector("form button")).backgroundColor`); got != "rgb(255, 214, 10)" {
+			t.Errorf("the button is %s", got)
+		}
+		v.clean()
+		answer := e.Do("GET", "/mfa/assets/logo", "", nil)
+		if answer.Header.Get("Content-Type") != "image/svg+xml" || !strings.Contains(answer.Header.Get("Content-Security-Policy"), "sandbox") ||
+			answer.Header.Get("X-Content-Type-Options") != "nosniff" || answer.Body != logo {
+			t.Errorf("the logo: %v", answer.Header)
+		}
+	}
+}
+
+func TestAnAddressThatIsNotThePublicOneIsSaid(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(pageSite(adminGate))
+	alice := enrolled(t, e, "alice", nil)
+	e.URL = strings.Replace(e.URL, "localhost", "127.0.0.1", 1)
+	v := visit(t, e, desktop, alice.token)
+	v.open("/admin/")
+	v.await("app")
+	v.fill("#code", edgetest.Code(t, alice.secret))
+	v.shows("Acme doesn’t work at this address. Open it at its usual one.")
+	v.clean()
+}

@@ -28,7 +28,7 @@ async function request(method, path, body, token, credentials = "same-origin") {
   } catch {
     return { status: 0, code: "", wait: 0, answer: {}, acr: "" };
   }
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch(() => null) || {};
   const wait = response.headers.get("Retry-After") || "";
   return {
     // A success that is not in the API's envelope is somebody else's.
@@ -77,12 +77,13 @@ const explained = {
   credential_taken: "passkeyTaken",
   too_many_credentials: "tooMany",
   credential_not_found: "gone",
+  origin_not_allowed: "wrongAddress",
 };
 
 // explain says what a refusal means.
 export function explain(result) {
   if (explained[result.code]) {
-    return t(explained[result.code]);
+    return t(explained[result.code], { title: settings.title });
   }
   if (result.status === 0) {
     return navigator.onLine === false ? t("offline") : t("unreachable", { title: settings.title });

@@ -6,6 +6,7 @@ import { settings } from "./dom.js";
 
 let bearer = ""; // the sign-in's access token, "" for the cookie
 let full = ""; // fullAccessToken, once a factor was shown
+let refused = ""; // the access token that was last found to be no good
 let giver = ""; // the origin of the page around this one that gave bearer
 
 export const embedded = window.parent !== window;
@@ -25,6 +26,7 @@ export function forget() {
 
 // drop lets go of what was handed over, when it is no good.
 export function drop() {
+  refused = bearer;
   bearer = full = "";
 }
 
@@ -48,7 +50,8 @@ export function takeFragment() {
 export function listen(taken) {
   addEventListener("message", ({ data, origin, source }) => {
     if (!embedded || source !== window.parent || !settings.ancestors.includes(origin)
-      || !data || data.type !== "mfa:token" || typeof data.accessToken !== "string" || !data.accessToken) {
+      || !data || data.type !== "mfa:token" || typeof data.accessToken !== "string" || !data.accessToken
+      || data.accessToken === refused) { // which would go on for ever
       return;
     }
     bearer = data.accessToken;

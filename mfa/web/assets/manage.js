@@ -90,6 +90,7 @@ function row(one, status, several, last, resolve) {
         !one.isEnabled && act(t("turnOn"), () => change(post.bind(null, "enable", { mfaType: one.type }), t("turnedOn", { name }))),
         one.isEnabled && several && !primary && one.type !== status.primaryMethod
           && act(t("makePrimary"), () => change(post.bind(null, "primary", { mfaType: one.type }), t("madePrimary", { name }))),
+        one.type !== "PASSKEY" && act(t("replace"), () => add(one.type)),
         act(t("rename"), () => rename(one, name)),
         act(t("remove"), () => remove(one, name, last), "quiet small danger"))));
 }

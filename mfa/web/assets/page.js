@@ -143,7 +143,7 @@ async function goBack() {
     return;
   }
   const seen = await byCookie();
-  if (seen.status === 200 && seen.data.sessionVerified) {
+  if (seen.status === 0 || seen.data?.sessionVerified) {
     leave();
   } else if (!caller.handed()) {
     noCookie();
@@ -187,8 +187,8 @@ function fail(result) {
   const login = settings.login && !caller.embedded && h("a", { class: "button", href: loginURL(), id: "login" }, t("signIn"));
   if (signedOut(result)) {
     waiting = true;
-    caller.drop();
-    if (caller.embedded) {
+    if (caller.handed()) {
+      caller.drop();
       caller.hello();
     }
     show("signed-out", t(result.code === "invalid_token" ? "expiredTitle" : "signedOutTitle"), sign("shield"),
