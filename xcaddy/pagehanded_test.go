@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,17 @@ import (
 // frame, and writes down what it is told.
 func app(t *testing.T, e *edgetest.Edge) (origin string) {
 	t.Helper()
+	return serveApp(t, func() string {
+		return `<script>told = []; addEventListener("message", ({ data, origin }) => told.push({ ...data, origin }));</script>
+			<iframe src="` + e.URL + `/mfa/" width="600" height="800"></iframe>`
+	})
+}
+
+// serveApp serves a page with body at an origin of its own.
+func serveApp(t *testing.T, body func() string) (origin string) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `<!doctype html><title>app</title><link rel="icon" href="data:,">
-			<script>told = []; addEventListener("message", ({ data, origin }) => told.push({ ...data, origin }));</script>
-			<iframe src="%s/mfa/" width="600" height="800"></iframe>`, e.URL)
+		fmt.Fprint(w, `<!doctype html><title>app</title><link rel="icon" href="data:,">`, body())
 	}))
 	t.Cleanup(server.Close)
 	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
@@ -32,6 +40,49 @@ func (v *visitor) inFrame(expression string) {
 	edgetest.Eventually(v.T, 30*time.Second, expression, func() bool {
 		return v.EvalIn(v.edge.URL, "Boolean("+expression+")") == "true"
 	})
+}
+
+// newCodesInFrame gets new backup codes at the page in a frame, which takes a
+// code of the app.
+func (v *visitor) newCodesInFrame(p *person) {
+	v.T.Helper()
+	v.inFrame(`document.getElementById("card").dataset.view === "manage"`)
+	v.EvalIn(v.edge.URL, `[...document.querySelectorAll("button")].find((b) => b.innerText === "Get new codes").click()`)
+	v.inFrame(`document.querySelector("dialog[open]")`)
+	v.EvalIn(v.edge.URL, `document.getElementById("dialog-go").click()`)
+	v.inFrame(`document.getElementById("code")`)
+	v.EvalIn(v.edge.URL, `(() => { const c = document.getElementById("code"); c.value = "`+edgetest.Code(v.T, p.secret)+`"; c.dispatchEvent(new Event("input")); })()`)
+	v.inFrame(`document.getElementById("codes")`)
+}
+
+func TestThePagesDocumentIsTrue(t *testing.T) {
+	doc := readDocument(t, "docs/page.md")
+	e := edgetest.New(t)
+	e.Write("logo.svg", `<svg xmlns="http://www.w3.org/2000/svg"/>`)
+	frame := strings.ReplaceAll(doc.take("html", "<iframe"), "https://example.com", e.URL)
+	options := doc.take("caddyfile", "page {")
+	doc.wantAllTaken()
+	var alice *person
+	origin := serveApp(t, func() string {
+		return `<script>let accessToken = "` + alice.token + `";</script>` + frame
+	})
+	e.Start(pageSite(adminGate, strings.Replace(options, "https://app.example.com", origin, 1)))
+	alice = enrolled(t, e, "alice", nil)
+	v := visit(t, e, desktop, "")
+	v.Run(chromedp.Navigate(origin))
+	v.newCodesInFrame(alice)
+	v.until(`accessToken !== "` + alice.token + `"`)
+	wantStatus(t, "with the token that the app has now", e.Do("GET", "/admin/x", v.Eval("accessToken"), nil), 200)
+
+	content, err := os.ReadFile("../docs/page.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := e.Do("GET", "/mfa/", "", nil).Header.Get("Content-Security-Policy")
+	shown := strings.Join(strings.Fields(string(content)), " ")
+	if want := strings.Replace(policy, origin, "'none'", 1); !strings.Contains(shown, "Content-Security-Policy: "+want) {
+		t.Errorf("the document does not show the policy %q", want)
+	}
 }
 
 func TestAListedAppHandsItsTokenOverAndGetsThePair(t *testing.T) {
@@ -55,13 +106,7 @@ func TestAListedAppHandsItsTokenOverAndGetsThePair(t *testing.T) {
 		t.Errorf("the app is asked %s times", told)
 	}
 	v.Eval(`frames[0].postMessage({ type: "mfa:token", accessToken: "` + alice.token + `" }, "` + e.URL + `")`)
-	v.inFrame(`document.getElementById("card").dataset.view === "manage"`)
-	v.EvalIn(e.URL, `[...document.querySelectorAll("button")].find((b) => b.innerText === "Get new codes").click()`)
-	v.inFrame(`document.querySelector("dialog[open]")`)
-	v.EvalIn(e.URL, `document.getElementById("dialog-go").click()`)
-	v.inFrame(`document.getElementById("code")`)
-	v.EvalIn(e.URL, `(() => { const c = document.getElementById("code"); c.value = "`+edgetest.Code(t, alice.secret)+`"; c.dispatchEvent(new Event("input")); })()`)
-	v.inFrame(`document.getElementById("codes")`)
+	v.newCodesInFrame(alice)
 	v.until(`told.some((one) => one.type === "mfa:verified")`)
 	pair := v.Eval(`told.find((one) => one.type === "mfa:verified").fullAccessToken`)
 	if answer := e.Do("GET", "/admin/x", pair, nil); answer.Status != 200 {

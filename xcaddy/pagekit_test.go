@@ -238,16 +238,24 @@ func (v *visitor) shoot(path string) {
 // package axe-core.
 const axePath = "MFA_TEST_AXE"
 
-// axe fails the test for what axe-core finds wrong in the page. Without
-// axe-core nothing is looked at, unless everything is required.
+// axe fails the test for what axe-core finds wrong in the page.
 func (v *visitor) axe(name string) {
+	v.T.Helper()
+	if found := v.violations(); found != "" {
+		v.T.Errorf("%s: axe finds\n%s", name, found)
+	}
+}
+
+// violations is what axe-core finds wrong in the page. Without axe-core
+// nothing is looked at, unless everything is required.
+func (v *visitor) violations() string {
 	v.T.Helper()
 	path := os.Getenv(axePath)
 	if path == "" {
 		if os.Getenv(testtool.RequireAll) == "1" {
 			v.T.Fatalf("%s does not name axe.min.js of the npm package axe-core", axePath)
 		}
-		return
+		return ""
 	}
 	script, err := os.ReadFile(path)
 	if err != nil {
@@ -256,11 +264,8 @@ func (v *visitor) axe(name string) {
 	if _, err := chromedp.Run(v.Ctx, chromedp.Evaluate[bool](string(script)+"; true")); err != nil {
 		v.T.Fatal(err)
 	}
-	found := v.Eval(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) =>
+	return v.Eval(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) =>
 		violations.map((one) => one.id + ": " + one.nodes.map((n) => n.html + " " + n.failureSummary).join("\n")).join("\n"))`)
-	if found != "" {
-		v.T.Errorf("%s: axe finds\n%s", name, found)
-	}
 }
 
 // before has a script run in every document before the document's own.

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/internal/browsertest"
 	"github.com/caddymfa/caddy-mfa/internal/edgetest"
+	"github.com/caddymfa/caddy-mfa/internal/testtool"
 )
 
 func TestWhoIsNotSignedInIsToldWhatToDo(t *testing.T) {
@@ -264,4 +266,21 @@ func TestAnAddressThatIsNotThePublicOneIsSaid(t *testing.T) {
 	v.fill("#code", edgetest.Code(t, alice.secret))
 	v.shows("Acme doesn’t work at this address. Open it at its usual one.")
 	v.clean()
+}
+
+// What finds nothing wrong anywhere must be able to.
+func TestWhatCannotBeReadIsFound(t *testing.T) {
+	if os.Getenv(axePath) == "" {
+		testtool.Missing(t, "%s does not name axe.min.js of the npm package axe-core", axePath)
+	}
+	e := edgetest.New(t)
+	e.Start(pageSite(adminGate))
+	v := visit(t, e, desktop, "")
+	v.open("/mfa/")
+	v.await("signed-out")
+	v.Eval(`document.getElementById("card").append(Object.assign(document.createElement("img"), { src: "x" }))`)
+	v.Eval(`document.querySelector(".lead").style.color = "#ddd"`)
+	if found := v.violations(); !strings.Contains(found, "image-alt") || !strings.Contains(found, "color-contrast") {
+		t.Errorf("axe finds %q", found)
+	}
 }
