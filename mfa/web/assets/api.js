@@ -34,6 +34,7 @@ async function request(method, path, body, token, credentials = "same-origin") {
     // A success that is not in the API's envelope is somebody else's.
     status: response.status === 200 && answer.success !== true ? 502 : response.status,
     code: answer.code || "",
+    token, // what it was asked with
     data: answer.data,
     answer,
     wait: /^\d{1,7}$/.test(wait) ? Number(wait) : 60, // seconds

@@ -185,6 +185,10 @@ function loginURL() {
 
 function fail(result) {
   const login = settings.login && !caller.embedded && h("a", { class: "button", href: loginURL(), id: "login" }, t("signIn"));
+  if (signedOut(result) && result.token !== caller.authorization()) {
+    start(); // a token has come meanwhile
+    return;
+  }
   if (signedOut(result)) {
     waiting = true;
     if (caller.handed()) {
