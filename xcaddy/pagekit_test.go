@@ -155,18 +155,6 @@ func (v *visitor) keepCodes() []string {
 	return codes
 }
 
-// enrolApp sets an authenticator app up and returns its secret. The view is
-// that of the choice.
-func (v *visitor) enrolApp() (secret string, codes []string) {
-	v.T.Helper()
-	v.click("#add-GOOGLE_AUTH")
-	v.await("setup-app")
-	secret = strings.ReplaceAll(v.Eval(`document.getElementById("secret").textContent`), " ", "")
-	v.look("setup-app")
-	v.fill("#code", edgetest.Code(v.T, secret)) // the sixth digit sends it
-	return secret, v.keepCodes()
-}
-
 // clean makes sure that the browser had nothing to complain of and asked
 // nobody but the edge.
 func (v *visitor) clean() {
