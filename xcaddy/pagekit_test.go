@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func visit(t *testing.T, e *edgetest.Edge, s screen, token string) *visitor {
 func (v *visitor) signIn(token string) {
 	v.T.Helper()
 	v.Run(chromedp.Navigate(v.edge.URL + "/public"))
-	v.Eval(`document.cookie = "login=` + token + `; path=/"`)
+	v.until(`(document.cookie = "login=` + token + `; path=/", document.cookie.includes("` + token + `"))`)
 }
 
 func (v *visitor) resize(s screen) {
@@ -100,9 +101,25 @@ func (v *visitor) until(expression string) {
 	})
 }
 
+// click presses the mouse on what a selector finds, once it can be pressed.
 func (v *visitor) click(selector string) {
 	v.T.Helper()
-	v.Run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	found := `document.querySelector("` + selector + `")`
+	v.until(found + `?.checkVisibility() && !` + found + `.disabled`)
+	at := strings.Fields(v.Eval(`(() => {
+		` + found + `.scrollIntoView({ block: "center" });
+		const { left, top, width, height } = ` + found + `.getBoundingClientRect();
+		return (left + width / 2) + " " + (top + height / 2);
+	})()`))
+	x, err := strconv.ParseFloat(at[0], 64)
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	y, err := strconv.ParseFloat(at[1], 64)
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	v.Run(chromedp.MouseClickXY(x, y))
 }
 
 // press clicks the button that is called name.
