@@ -27,6 +27,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
 func init() {
@@ -112,6 +113,7 @@ type App struct {
 	verifier *bearer.Verifier
 	kinds    []factor.Kind
 	routes   *api.Routes
+	site     *web.Site
 
 	served  bool     // some site has the handler
 	demo    bool     // some site is the demo
@@ -177,8 +179,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.EnrollmentMaxAuthAge < 0 {
 		return errors.New("enrollment_max_auth_age: must not be negative")
 	}
-	a.kinds, err = a.provisionKinds()
-	return err
+	if a.kinds, err = a.provisionKinds(); err != nil {
+		return err
+	}
+	return a.provisionPage()
 }
 
 // devIssuerFile is where `bearer dev` keeps its key pair: beside the
@@ -252,7 +256,7 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 		Cookie:     a.Bearer.Cookie,
 		PublicURLs: a.PublicURLs,
 		Origins:    a.CORSOrigins,
-		Issuer:     a.Issuer,
+		Site:       a.site,
 		MagicLink:  a.MagicLink != nil,
 		Page:       a.Page == nil || !a.Page.Off,
 		Prefix:     a.Prefix,

@@ -26,6 +26,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/passkey"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 	mfatotp "github.com/caddymfa/caddy-mfa/mfa/totp"
+	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
 // noop is an upstream that costs nothing.
@@ -106,7 +107,9 @@ func newRig(b *testing.B, step time.Duration) *rig {
 		Now: func() time.Time { return start.Add(time.Duration(elapsed.Add(int64(step)))) },
 	})
 	must(err)
-	handler, err := api.New(api.Config{Service: service, Verifier: bearer.NewCached(verifier), PublicURLs: []string{"https://example.com"}, Prefix: "/mfa", Issuer: "Acme"})
+	site, err := web.New(web.Config{Title: "Acme"})
+	must(err)
+	handler, err := api.New(api.Config{Service: service, Verifier: bearer.NewCached(verifier), Site: site, PublicURLs: []string{"https://example.com"}, Prefix: "/mfa"})
 	must(err)
 	routes, err := api.NewRoutes("/mfa")
 	must(err)

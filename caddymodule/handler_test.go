@@ -15,6 +15,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
 // waitingHandler is a handler whose store is not open yet.
@@ -38,8 +39,12 @@ func becomeReady(t testing.TB, h *Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	site, err := web.New(web.Config{Title: "Acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler, err := api.New(api.Config{
-		Service: new(mfa.Service), Verifier: verifier, Issuer: "Acme", Prefix: "/mfa", PublicURLs: []string{"https://example.com"},
+		Service: new(mfa.Service), Verifier: verifier, Site: site, Prefix: "/mfa", PublicURLs: []string{"https://example.com"},
 	})
 	if err != nil {
 		t.Fatal(err)

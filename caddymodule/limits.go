@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -44,47 +43,6 @@ func (l *Lockout) parse(d *caddyfile.Dispenser) error {
 	})
 }
 
-// Page sets what people meet in a browser.
-type Page struct {
-	// Off switches off the page at which browsers show a factor. Default:
-	// false.
-	Off bool `json:"off,omitempty"`
-
-	// LoginURL is where a gate sends browsers that bring no access token.
-	// An empty query parameter return_to in it, as in
-	// https://example.com/login?return_to=, gets the URL of the page that was
-	// asked for; the login has to check that it is one of its own.
-	// Default: nowhere, they are answered like any other client.
-	LoginURL string `json:"login_url,omitempty"`
-}
-
-// parse reads
-//
-//	page {
-//		login_url <url>
-//	}
-//
-// or page off.
-func (p *Page) parse(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		if d.Val() != "off" || d.NextArg() {
-			return d.Err("page: give its options in a block, or only `page off`")
-		}
-		p.Off = true
-	}
-	return option.Block(d, "page", map[string]option.Parser{
-		"login_url": option.Text(&p.LoginURL),
-	})
-}
-
-// loginURL is the configured one, "" for none.
-func (a *App) loginURL() string {
-	if a.Page == nil {
-		return ""
-	}
-	return a.Page.LoginURL
-}
-
 // checkLimits checks the options of this file.
 func (a *App) checkLimits() error {
 	if _, _, err := mfa.Lifetimes(time.Duration(a.TokenLifetime), time.Duration(a.SessionLifetime)); err != nil {
@@ -95,10 +53,6 @@ func (a *App) checkLimits() error {
 	}
 	if slices.Contains(a.AdminRoles, "") {
 		return errors.New("admin_roles: a role is empty")
-	}
-	login := a.loginURL()
-	if u, err := url.Parse(login); login != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		return fmt.Errorf("page: login_url: %q is not a URL such as https://example.com/login", login)
 	}
 	return nil
 }

@@ -25,7 +25,13 @@ func (a *App) expandPlaceholders() error {
 		texts[fmt.Sprintf("admin_roles %d", i+1)] = &a.AdminRoles[i]
 	}
 	if p := a.Page; p != nil {
+		texts["page: title"] = &p.Title
+		texts["page: logo"] = &p.Logo
+		texts["page: accent"] = &p.Accent
 		texts["page: login_url"] = &p.LoginURL
+		for i := range p.FrameAncestors {
+			texts[fmt.Sprintf("page: frame_ancestors %d", i+1)] = &p.FrameAncestors[i]
+		}
 	}
 	if m := a.MagicLink; m != nil {
 		texts["magic_link: from"] = &m.From

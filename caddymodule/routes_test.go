@@ -21,7 +21,7 @@ var routePaths = []string{
 	"/magic-link", "/magic-link/send", "/magic-link/activate", "/magic-link/inspect", "/magic-link/deny",
 	"/passkey/auth-options", "/passkey/complete-registration",
 	"/backup-codes", "/refresh", "/sign-out", "/credentials", "/credentials/an-id",
-	"/jwks.json", "/openapi.json", "/assets/magic-link.js", "/assets/page.css",
+	"/jwks.json", "/openapi.json", "/assets/link.js", "/assets/page.css",
 }
 
 // caddyMatcher matches the routes under prefix, with and without a slash

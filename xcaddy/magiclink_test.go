@@ -70,7 +70,7 @@ func TestALinkMailedOverSTARTTLSIsConfirmedInABrowser(t *testing.T) {
 	wantMethods(t, e, token, "MAGIC_LINK")
 
 	state, text = b.confirm(whole)
-	if state != "failed" || !strings.Contains(text, "Invalid or expired token") {
+	if state != "failed" || !strings.Contains(text, "It has expired or was used") {
 		t.Errorf("a second time, the page is in state %q and reads:\n%s", state, text)
 	}
 	activate(e, secret).WantError(t, 400, "invalid_magic_link", "Invalid or expired token")
@@ -84,7 +84,7 @@ func TestAMailScannerSpendsNothing(t *testing.T) {
 	secret := onlyToken(t, e)
 	for _, method := range []string{"GET", "HEAD"} {
 		for _, path := range []string{"/mfa/magic-link", "/mfa/magic-link/", "/mfa/magic-link?token=" + secret, "/mfa/magic-link?x=1#token=" + secret,
-			"/mfa/assets/magic-link.js", "/mfa/assets/page.css"} {
+			"/mfa/assets/link.js", "/mfa/assets/page.css"} {
 			if answer := e.Do(method, path, "", nil); answer.Status != 200 && answer.Status != 308 || strings.Contains(answer.Body, secret) {
 				t.Errorf("%s %s: %d", method, path, answer.Status)
 			}

@@ -62,7 +62,7 @@ func startPasskeyPage(t *testing.T, caddyfile string) (*edgetest.Edge, *browser)
 		_, _ = io.WriteString(w, enrolmentPage)
 	}))
 	e.Start(caddyfile)
-	b.addAuthenticator()
+	b.AddAuthenticator()
 	b.open(e.URL + "/")
 	return e, b
 }

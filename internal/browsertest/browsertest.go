@@ -12,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddymfa/caddy-mfa/internal/testtool"
@@ -26,6 +29,8 @@ const patience = time.Minute
 type Tab struct {
 	T   *testing.T
 	Ctx context.Context
+
+	heard heard
 }
 
 // Open opens a tab, which is closed with the test. The test skips, or
@@ -43,7 +48,10 @@ func Open(t *testing.T) *Tab {
 	}
 	ctx, cancel = context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
-	tab := &Tab{T: t, Ctx: ctx}
+	tab := &Tab{T: t, Ctx: ctx, heard: heard{contexts: make(map[string]string)}}
+	if err := chromedp.Listen(ctx, tab.heard.hear); err != nil {
+		t.Fatal(err)
+	}
 	Call(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	return tab
 }
@@ -113,6 +121,43 @@ func (tab *Tab) Fetch(path, body string) (status int, answer string) {
 	return status, answer
 }
 
+// AddAuthenticator gives the tab a passkey provider that says yes to
+// everything, as a phone does whose owner presses the sensor.
+func (tab *Tab) AddAuthenticator() {
+	tab.T.Helper()
+	Call(tab, webauthn.Enable, webauthn.EnableParams{})
+	Call(tab, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
+		Options: &webauthn.VirtualAuthenticatorOptions{
+			Protocol:                    webauthn.AuthenticatorProtocolCtap2,
+			Transport:                   webauthn.AuthenticatorTransportInternal,
+			HasResidentKey:              true,
+			HasUserVerification:         true,
+			IsUserVerified:              true,
+			AutomaticPresenceSimulation: true,
+		},
+	})
+}
+
+// SaveInto has the tab save what is downloaded into dir.
+func (tab *Tab) SaveInto(dir string) {
+	tab.T.Helper()
+	Call(tab, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir,
+		BrowserContextID: chromedp.FromContext(tab.Ctx).BrowserContextID,
+	})
+}
+
+// SetOffline takes the tab off the network, or back onto it.
+func (tab *Tab) SetOffline(offline bool) {
+	tab.T.Helper()
+	Call(tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: offline}},
+	})
+	Call(tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{
+		DownloadThroughput: -1, UploadThroughput: -1, Offline: offline,
+	})
+}
+
 var (
 	once    sync.Once
 	process context.Context
@@ -134,18 +179,18 @@ func start(path string) (context.Context, error) {
 		allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(),
 			chromedp.ExecPath(path), chromedp.UserDataDir(dir),
 			chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 			chromedp.WindowSize(1000, 760),
 		)
-		browser, cancel := chromedp.NewContext(allocator)
+		running, cancel := chromedp.NewContext(allocator)
 		stop = func() {
-			_ = chromedp.Cancel(browser)
+			_ = chromedp.Cancel(running)
 			cancel()
 			cancelAllocator()
 			_ = os.RemoveAll(dir)
 		}
-		process, failure = browser, chromedp.Do(browser)
+		process, failure = running, chromedp.Do(running)
 	})
 	return process, failure
 }

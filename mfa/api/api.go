@@ -75,12 +75,11 @@ type Config struct {
 	PublicURLs []string
 	// Origins are other origins whose pages may call the API (CORS).
 	Origins []string
-	// Issuer is the name of the service, as pages show it.
-	Issuer string
+	// Site is what people meet in a browser. Required.
+	Site *web.Site
 	// MagicLink says whether links are on offer, and with them their page.
 	MagicLink bool
-	// Page says whether there is a page at the prefix at which browsers show
-	// a factor.
+	// Page says whether there is a self-service page at the prefix.
 	Page bool
 	// Prefix is the path under which the routes stand, such as /mfa.
 	Prefix string
@@ -107,10 +106,11 @@ type Handler struct {
 	cookie   string
 	own      []string // origins of the public URLs
 	listed   []string // origins of others
-	linkPage []byte   // the landing page of magic links, nil when they are not on offer
-	document []byte   // the OpenAPI document
+	site     *web.Site
+	linkPage bool   // whether there is a landing page of magic links
+	page     bool   // whether there is a self-service page
+	document []byte // the OpenAPI document
 	prefix   string
-	page     []byte // where browsers show a factor, nil for none
 	roles    []string
 	loginURL string
 	clientIP func(*http.Request) string
@@ -121,13 +121,16 @@ type Handler struct {
 
 // New makes a Handler.
 func New(config Config) (*Handler, error) {
-	if config.Service == nil || config.Verifier == nil {
-		return nil, errors.New("a service and a verifier are required")
+	if config.Service == nil || config.Verifier == nil || config.Site == nil {
+		return nil, errors.New("a service, a verifier and a site are required")
 	}
 	h := &Handler{
 		service:  config.Service,
 		verifier: config.Verifier,
 		cookie:   config.Cookie,
+		site:     config.Site,
+		linkPage: config.MagicLink,
+		page:     config.Page,
 		prefix:   config.Prefix,
 		roles:    config.AdminRoles,
 		loginURL: config.LoginURL,
@@ -157,16 +160,6 @@ func New(config Config) (*Handler, error) {
 	}
 	if h.document, err = openapi.Document(h.prefix, h.own[0]); err != nil {
 		return nil, fmt.Errorf("reading OpenAPI document: %w", err)
-	}
-	if config.MagicLink {
-		if h.linkPage, err = web.MagicLinkPage(config.Issuer); err != nil {
-			return nil, err
-		}
-	}
-	if config.Page {
-		if h.page, err = web.VerifyPage(config.Issuer); err != nil {
-			return nil, err
-		}
 	}
 	if h.log == nil {
 		h.log = zap.NewNop()

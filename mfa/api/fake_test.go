@@ -153,7 +153,7 @@ func newFixture(t *testing.T) *fixture {
 		Cookie:     "session",
 		PublicURLs: []string{"https://Example.com:443"},
 		Origins:    []string{"https://app.example.com"},
-		Issuer:     "Acme",
+		Site:       acmeSite(t),
 		MagicLink:  true,
 		Prefix:     "/mfa",
 		Log:        zap.New(core),

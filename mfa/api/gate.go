@@ -147,11 +147,25 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 	if g.policy.Optional && !standing.Enrolled && !standing.Enforced && !standing.MustEnroll {
 		return g.forward(r, c, found, Outcome{Decision: PassedNone, User: user})
 	}
-	if c.byCookie && wantsPage(r) && g.handler.page != nil {
-		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(ReturnTo(target)))
+	if c.byCookie && wantsPage(r) && g.handler.page {
+		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(ReturnTo(target))+g.demands())
 		return Outcome{Decision: Redirected, User: user}
 	}
 	return Outcome{Decision: NoFactor, User: user, Refusal: g.factorRequired(standing)}
+}
+
+// demands tells the page what the gate demands beyond any factor, so that it
+// asks for the right one. Whoever changes them gains nothing: it is the
+// gate that decides.
+func (g *Gate) demands() string {
+	demands := ""
+	if g.policy.ACR != "" {
+		demands += "&acr_values=" + url.QueryEscape(g.policy.ACR)
+	}
+	if len(g.policy.Methods) > 0 {
+		demands += "&methods=" + url.QueryEscape(strings.Join(g.policy.Methods, " "))
+	}
+	return demands
 }
 
 // unauthenticated decides about a request that brought no access token that

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 )
@@ -201,5 +202,21 @@ func TestABrowserWithoutAFactorIsSentToThePageAndBack(t *testing.T) {
 		"a script":               append([]string{"Sec-Fetch-Mode", "same-origin"}, byCookie...),
 	} {
 		e.decide(name, api.NoFactor, api.Policy{}, "", headers...)
+	}
+}
+
+func TestAGateTellsThePageWhatItDemands(t *testing.T) {
+	e := newEdge(t, func(c *api.Config) { c.Page = true })
+	p := e.enrolled(alice)
+	for want, policy := range map[string]api.Policy{
+		"":                                {MaxAge: time.Minute},
+		"&acr_values=phr":                 {ACR: "phr"},
+		"&methods=PASSKEY+GOOGLE_AUTH":    {Methods: []string{"PASSKEY", "GOOGLE_AUTH"}},
+		"&acr_values=mfa&methods=PASSKEY": {ACR: "mfa", Methods: []string{"PASSKEY"}},
+	} {
+		_, a := e.check(policy, e.request("GET", "/admin", "", "Accept", "text/html", "Cookie", "session="+p.token))
+		if location := a.Header().Get("Location"); location != "/mfa/?return_to=%2Fadmin"+want {
+			t.Errorf("the page is told %q, want %q", location, want)
+		}
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 	"github.com/caddymfa/caddy-mfa/mfa/totp"
+	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
 // edge is a Handler over a real mfa.Service, with a clock that the test
@@ -71,7 +72,7 @@ func newEdge(t *testing.T, change ...func(*api.Config)) *edge {
 	must(t, err)
 	config := api.Config{
 		Service: service, Verifier: e.logins, Cookie: "session", PublicURLs: []string{"https://example.com"},
-		Origins: []string{"https://app.example.com"}, Issuer: "Acme", MagicLink: true, Prefix: "/mfa", Now: e.clock.Now,
+		Origins: []string{"https://app.example.com"}, Site: acmeSite(t), MagicLink: true, Prefix: "/mfa", Now: e.clock.Now,
 	}
 	for _, c := range change {
 		c(&config)
@@ -81,6 +82,14 @@ func newEdge(t *testing.T, change ...func(*api.Config)) *edge {
 	e.handler, err = api.New(config)
 	must(t, err)
 	return e
+}
+
+// acmeSite is the pages of a service called Acme.
+func acmeSite(t *testing.T) *web.Site {
+	t.Helper()
+	site, err := web.New(web.Config{Title: "Acme"})
+	must(t, err)
+	return site
 }
 
 func must(t *testing.T, err error) {

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
@@ -12,7 +14,7 @@ import (
 // token is in the URL's fragment, which no server sees: looking at the
 // page, as mail scanners do, spends nothing.
 func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
-	if h.linkPage == nil {
+	if !h.linkPage {
 		return errNotFound
 	}
 	if slashes := len(r.URL.Path) - len(strings.TrimRight(r.URL.Path, "/")); slashes > 0 {
@@ -22,12 +24,14 @@ func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return nil
 	}
-	return writePage(w, r, h.linkPage)
+	content, policy := h.site.LinkPage(r.Header.Get("Accept-Language"))
+	return writePage(w, r, content, policy)
 }
 
-// verifyPage serves GET /mfa/, where a gate sends browsers.
-func (h *Handler) verifyPage(w http.ResponseWriter, r *http.Request) error {
-	if h.page == nil {
+// selfService serves GET /mfa/, where people set factors up and manage them,
+// and where a gate sends browsers.
+func (h *Handler) selfService(w http.ResponseWriter, r *http.Request) error {
+	if !h.page {
 		return errNotFound
 	}
 	if !strings.HasSuffix(r.URL.Path, "/") || strings.HasSuffix(r.URL.Path, "//") {
@@ -40,23 +44,36 @@ func (h *Handler) verifyPage(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return nil
 	}
-	return writePage(w, r, h.page)
+	content, policy := h.site.Page(r.Header.Get("Accept-Language"))
+	return writePage(w, r, content, policy)
 }
 
-func writePage(w http.ResponseWriter, r *http.Request, page []byte) error {
-	w.Header().Set("Content-Security-Policy", web.ContentSecurityPolicy)
-	w.Header().Set("Referrer-Policy", web.ReferrerPolicy)
-	w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
-	return writeFile(w, r, web.PageContentType, page)
+func writePage(w http.ResponseWriter, r *http.Request, content []byte, policy string) error {
+	header := w.Header()
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Referrer-Policy", web.ReferrerPolicy)
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Add("Vary", "Accept-Language")
+	return writeFile(w, r, web.PageContentType, content)
 }
 
-// asset serves the files that pages load.
+// asset serves the files that pages load. Browsers keep them and ask each
+// time whether they still are the current ones.
 func (h *Handler) asset(w http.ResponseWriter, r *http.Request) error {
-	content, contentType, ok := web.Asset(strings.ToLower(path.Base(path.Clean(r.URL.Path))))
-	if !ok || h.linkPage == nil && h.page == nil {
+	asset, ok := h.site.Asset(strings.ToLower(path.Base(path.Clean(r.URL.Path))))
+	if !ok || !h.linkPage && !h.page {
 		return errNotFound
 	}
-	return writeFile(w, r, contentType, content)
+	header := w.Header()
+	header.Set("Content-Type", asset.ContentType)
+	header.Set("Cache-Control", "no-cache")
+	header.Set("ETag", asset.ETag)
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if asset.Policy != "" {
+		header.Set("Content-Security-Policy", asset.Policy)
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(asset.Content))
+	return nil
 }
 
 func writeFile(w http.ResponseWriter, r *http.Request, contentType string, content []byte) error {

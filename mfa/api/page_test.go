@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestTheLandingPageIsOpenAndSafeToLookAt(t *testing.T) {
 		t.Errorf("with a slash: %d %v", w.Code, w.Header())
 	}
 	for path, contentType := range map[string]string{
-		"/mfa/assets/magic-link.js": "text/javascript; charset=utf-8", "/MFA//assets/PAGE.css": "text/css; charset=utf-8",
+		"/mfa/assets/link.js": "text/javascript; charset=utf-8", "/MFA//assets/PAGE.css": "text/css; charset=utf-8",
 	} {
 		if w := f.do("GET", path, ""); w.Code != 200 || w.Header().Get("Content-Type") != contentType || w.Body.Len() == 0 {
 			t.Errorf("%s: %d %v", path, w.Code, w.Header())
@@ -41,7 +42,7 @@ func TestTheLandingPageIsOpenAndSafeToLookAt(t *testing.T) {
 	}
 }
 
-func TestTheVerifyPageIsAtThePrefixWithOneSlash(t *testing.T) {
+func TestTheSelfServicePageIsAtThePrefixWithOneSlash(t *testing.T) {
 	e := newEdge(t, func(c *api.Config) { c.Page = true })
 	w := e.send("GET", "/mfa/?return_to=/admin", "", "")
 	if w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" ||
@@ -59,7 +60,39 @@ func TestTheVerifyPageIsAtThePrefixWithOneSlash(t *testing.T) {
 
 func TestPagesThatAreNotOnOfferAreNotFound(t *testing.T) {
 	e := newEdge(t, func(c *api.Config) { c.MagicLink = false })
-	for _, target := range []string{"/mfa", "/mfa/", "/mfa/magic-link", "/mfa/assets/page.css", "/mfa/assets/magic-link.js"} {
+	for _, target := range []string{"/mfa", "/mfa/", "/mfa/magic-link", "/mfa/assets/page.css", "/mfa/assets/link.js"} {
 		e.want(e.send("GET", target, "", ""), 404, "not_found")
 	}
+}
+
+func TestPagesComeInTheReadersLanguageAndAreNotKept(t *testing.T) {
+	e := newEdge(t, func(c *api.Config) { c.Page = true })
+	for header, want := range map[string]string{"": "en", "fr-CH, de;q=0.5": "fr", "ja": "ja"} {
+		for _, target := range []string{"/mfa/", "/mfa/magic-link"} {
+			w := e.send("GET", target, "", "", "Accept-Language", header)
+			if !strings.Contains(w.Body.String(), `<html lang="`+want+`">`) || !slices.Contains(w.Header().Values("Vary"), "Accept-Language") ||
+				w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s for %q: %v", target, header, w.Header())
+			}
+		}
+	}
+}
+
+func TestABrowserKeepsAssetsAndAsksWhetherTheyAreCurrent(t *testing.T) {
+	e := newEdge(t, func(c *api.Config) { c.Page = true })
+	w := e.send("GET", "/mfa/assets/page.js", "", "")
+	tag := w.Header().Get("ETag")
+	if w.Code != 200 || w.Header().Get("Cache-Control") != "no-cache" || tag == "" {
+		t.Fatalf("%d %v", w.Code, w.Header())
+	}
+	if w := e.send("GET", "/mfa/assets/page.js", "", "", "If-None-Match", tag); w.Code != 304 || w.Body.Len() != 0 {
+		t.Errorf("the current one: %d, %d bytes", w.Code, w.Body.Len())
+	}
+	if w := e.send("GET", "/mfa/assets/page.js", "", "", "If-None-Match", `"older"`); w.Code != 200 || w.Body.Len() == 0 {
+		t.Errorf("an older one: %d", w.Code)
+	}
+	if w := e.send("HEAD", "/mfa/assets/page.js", "", ""); w.Code != 200 || w.Body.Len() != 0 {
+		t.Errorf("HEAD: %d, %d bytes", w.Code, w.Body.Len())
+	}
+	e.want(e.send("GET", "/mfa/assets/logo", "", ""), 404, "not_found")
 }

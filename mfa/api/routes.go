@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
 // Route is one path of the API and what it does for each method.
@@ -28,7 +30,8 @@ func (r *Route) allow() string {
 	return strings.Join(names, ", ")
 }
 
-// table holds the routes by their path under the prefix.
+// table holds the routes by their path under the prefix, with those of the
+// files that pages load.
 var table = map[string]*Route{
 	"/setup":                         post((*Handler).setup),
 	"/verify-setup":                  post((*Handler).verifySetup),
@@ -53,10 +56,13 @@ var table = map[string]*Route{
 	"/credentials":                   get((*Handler).listCredentials),
 	"/jwks.json":                     get((*Handler).jwks),
 	"/openapi.json":                  get((*Handler).openAPI),
-	"/assets/magic-link.js":          get((*Handler).asset),
-	"/assets/page.css":               get((*Handler).asset),
-	"/assets/verify.js":              get((*Handler).asset),
-	"":                               get((*Handler).verifyPage),
+	"":                               get((*Handler).selfService),
+}
+
+func init() {
+	for _, name := range web.AssetNames() {
+		table["/assets/"+name] = get((*Handler).asset)
+	}
 }
 
 func get(serve func(*Handler, http.ResponseWriter, *http.Request) error) *Route {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,9 +12,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddymfa/caddy-mfa/internal/browsertest"
@@ -24,9 +20,10 @@ import (
 const (
 	confirm   = chromedp.CSS("#confirm")
 	testToken = "Acc0unt-Key_1.c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ"
+	denied    = `{"success":true,"message":"Magic link denied"}`
 	activated = `{"success":true,"message":"Magic link MFA activated successfully"}`
 	setupLink = `{"success":true,"data":{"purpose":"setup"}}`
-	expired   = `{"success":false,"error":"Invalid or expired token","code":"invalid_token"}`
+	expired   = `{"success":false,"error":"Invalid or expired token","code":"invalid_magic_link"}`
 )
 
 // site serves the page as the product does, and counts what it gets.
@@ -55,10 +52,7 @@ type answer struct {
 
 func startSite(t *testing.T, prefix string, answers ...answer) *site {
 	t.Helper()
-	page, err := MagicLinkPage("Acme & Co")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := newSite(t, Config{Title: "Acme & Co"})
 	s := &site{prefix: prefix, answers: answers, inspected: setupLink}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -86,17 +80,18 @@ func startSite(t *testing.T, prefix string, answers ...answer) *site {
 			return
 		}
 		if r.URL.Path == prefix+"/magic-link" {
+			page, policy := pages.LinkPage("en")
 			w.Header().Set("Content-Type", PageContentType)
-			w.Header().Set("Content-Security-Policy", ContentSecurityPolicy)
+			w.Header().Set("Content-Security-Policy", policy)
 			w.Header().Set("Referrer-Policy", ReferrerPolicy)
 			http.SetCookie(w, &http.Cookie{Name: "session", Value: "s", Path: "/"})
 			_, _ = w.Write(page)
 			return
 		}
 		name, found := strings.CutPrefix(r.URL.Path, prefix+"/assets/")
-		if content, contentType, ok := Asset(name); found && ok {
-			w.Header().Set("Content-Type", contentType)
-			_, _ = w.Write(content)
+		if asset, ok := pages.Asset(name); found && ok {
+			w.Header().Set("Content-Type", asset.ContentType)
+			_, _ = w.Write(asset.Content)
 			return
 		}
 		http.NotFound(w, r)
@@ -113,21 +108,11 @@ func (s *site) received() []post {
 	return slices.Clone(s.posts)
 }
 
-// browser is a tab that remembers what its console complained of.
-type browser struct {
-	*browsertest.Tab
-
-	mu         sync.Mutex
-	complaints []string // console errors, CSP violations, exceptions
-}
+type browser struct{ *browsertest.Tab }
 
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	b := &browser{Tab: browsertest.Open(t)}
-	if err := chromedp.Listen(b.Ctx, b.hear); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return &browser{browsertest.Open(t)}
 }
 
 func TestMain(m *testing.M) {
@@ -136,38 +121,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func (b *browser) hear(event any) {
-	var complaint string
-	switch e := event.(type) {
-	case *runtime.EventConsoleAPICalled:
-		complaint = fmt.Sprintf("console.%s", e.Type)
-	case *runtime.EventExceptionThrown:
-		complaint = e.ExceptionDetails.Text
-	case *cdplog.EventEntryAdded:
-		complaint = e.Entry.Text
-	default:
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.complaints = append(b.complaints, complaint)
-}
-
 // open goes to url and waits for the page's button.
 func (b *browser) open(url string) {
 	b.T.Helper()
 	b.Run(chromedp.Navigate(url), chromedp.WaitVisible(confirm))
-}
-
-// setOffline takes the browser off the network, or back onto it.
-func (b *browser) setOffline(offline bool) {
-	b.T.Helper()
-	browsertest.Call(b.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
-		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: offline}},
-	})
-	browsertest.Call(b.Tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{
-		DownloadThroughput: -1, UploadThroughput: -1, Offline: offline,
-	})
 }
 
 // await waits until the card is in the state.
@@ -194,10 +151,8 @@ func (b *browser) expect(texts ...string) {
 
 func (b *browser) expectNoComplaint() {
 	b.T.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.complaints) != 0 {
-		b.T.Errorf("the browser complains: %q", b.complaints)
+	if complaints := b.Complaints(); len(complaints) != 0 {
+		b.T.Errorf("the browser complains: %q", complaints)
 	}
 }
 
@@ -220,15 +175,15 @@ func TestOnlyTheClickSendsTheTokenAndItSendsItOnce(t *testing.T) {
 			// Three clicks in one turn, as an impatient hand makes them.
 			b.Eval(`[1, 2, 3].forEach(() => document.getElementById("confirm").click())`)
 			b.await("done")
-			b.expect("E-mail confirmed", "You can close this page and return to Acme & Co")
+			b.expect("E-mail confirmed", "You can close this page")
 			if got := b.Eval("document.activeElement.id"); got != "title" {
 				t.Errorf("the focus is on %q, want the heading", got)
 			}
 			if got := b.Eval("document.title"); got != "E-mail confirmed · Acme & Co" {
 				t.Errorf("the title is %q", got)
 			}
-			if got := b.Eval(`getComputedStyle(document.getElementById("confirm")).display`); got != "none" {
-				t.Errorf("the button is still shown (%s)", got)
+			if got := b.Eval(`document.getElementById("confirm")`); got != "null" {
+				t.Error("the button is still shown")
 			}
 			posts := s.received()
 			if len(posts) != 1 {
@@ -280,22 +235,13 @@ func TestARefusedLinkSaysWhyAndHowToGoOn(t *testing.T) {
 	b.open(s.link())
 	b.click()
 	b.await("failed")
-	b.expect("This link doesn’t work", "Invalid or expired token", "start the e-mail setup again")
-	if got := b.Eval(`document.getElementById("confirm").hidden`); got != "true" {
+	b.expect("This link doesn’t work", "It has expired or was used", "Ask for a new one")
+	if got := b.Eval(`document.getElementById("confirm")`); got != "null" {
 		t.Error("the button is offered again, for a token that cannot work")
 	}
 	if got := b.Eval("document.activeElement.id"); got != "title" {
 		t.Errorf("the focus is on %q, want the heading", got)
 	}
-}
-
-func TestAServersErrorIsShownAsTextAndNotAsHTML(t *testing.T) {
-	s := startSite(t, "/mfa", answer{status: 400, body: `{"success":false,"error":"<img src=x onerror=alert(1)>"}`})
-	b := startBrowser(t)
-	b.open(s.link())
-	b.click()
-	b.await("failed")
-	b.expect("<img src=x onerror=alert(1)>")
 }
 
 func TestAPassingFailureCanBeTriedAgain(t *testing.T) {
@@ -308,10 +254,10 @@ func TestAPassingFailureCanBeTriedAgain(t *testing.T) {
 	b := startBrowser(t)
 	b.open(s.link())
 	for _, texts := range [][]string{
-		{"Something went wrong", "The store is not ready", "Try again"},
-		{"Too many attempts", "Wait 3 minutes", "Try again"},
-		{"Something went wrong", "not confirmed yet"},
-		{"Something went wrong", "not confirmed yet"},
+		{"That didn’t work", "Something went wrong", "Try again"},
+		{"Too many requests", "2:30", "Try again"},
+		{"That didn’t work", "Something went wrong"},
+		{"That didn’t work", "Something went wrong"},
 	} {
 		b.click()
 		b.await("failed") // the click has made it "sending" before
@@ -330,11 +276,11 @@ func TestBeingOfflineIsToldAndCanBeTriedAgain(t *testing.T) {
 	s := startSite(t, "/mfa", answer{status: 200, body: activated})
 	b := startBrowser(t)
 	b.open(s.link())
-	b.setOffline(true)
+	b.SetOffline(true)
 	b.click()
 	b.await("failed")
 	b.expect("You are offline", "Try again")
-	b.setOffline(false)
+	b.SetOffline(false)
 	b.click()
 	b.await("done")
 }
@@ -347,7 +293,7 @@ func TestAServerThatCannotBeReachedIsTold(t *testing.T) {
 	s.Close()
 	b.click()
 	b.await("failed")
-	b.expect("No connection", "Acme & Co could not be reached", "Try again")
+	b.expect("Acme & Co could not be reached", "Try again")
 }
 
 func TestALinkWithoutATokenSendsNothing(t *testing.T) {
@@ -358,8 +304,7 @@ func TestALinkWithoutATokenSendsNothing(t *testing.T) {
 			b.Run(chromedp.Navigate(s.URL + "/mfa/magic-link" + fragment))
 			b.await("failed")
 			b.expect("This link is incomplete", "Open the link in the mail again")
-			b.Eval(`document.getElementById("confirm").click()`)
-			b.await("failed")
+			b.expect("copy the whole of it")
 			if posts := s.received(); len(posts) != 0 {
 				t.Errorf("sent %v", posts)
 			}
@@ -375,7 +320,7 @@ func TestASecondLinkInTheSameTabBeginsAnew(t *testing.T) {
 	b.click()
 	b.await("failed")
 	b.Eval(`location.hash = "#token=second.token"`)
-	b.await("ready")
+	b.Run(chromedp.WaitVisible(confirm))
 	b.expect("Confirm your e-mail", "Acme & Co", "Confirm e-mail")
 	if got := b.Eval("location.href"); strings.Contains(got, "#") {
 		t.Errorf("the address bar shows %q", got)

@@ -8,7 +8,7 @@ import (
 )
 
 const loginLink = `{"success":true,"data":{"purpose":"login","requestedAt":"2026-03-01T12:00:00Z",` +
-	`"ip":"203.0.113.7","userAgent":"Firefox <b>on</b> Linux","expiresAt":"2026-03-01T12:10:00Z"}}`
+	`"ip":"203.0.113.7","userAgent":"Device <b>X</b>","expiresAt":"2026-03-01T12:10:00Z"}}`
 
 // openLogin opens a link that was sent for a login.
 func openLogin(t *testing.T, answers ...answer) (*site, *browser) {
@@ -22,7 +22,7 @@ func openLogin(t *testing.T, answers ...answer) (*site, *browser) {
 
 func TestALoginLinkTellsWhoAsksAndWantsTheNumber(t *testing.T) {
 	s, b := openLogin(t, answer{status: 200, body: activated})
-	b.expect("Are you signing in?", "203.0.113.7", "Firefox <b>on</b> Linux", "Approve", "It wasn’t me")
+	b.expect("Are you signing in?", "203.0.113.7", "Device <b>X</b>", "Approve", "It wasn’t me")
 	b.click()
 	b.expect("Enter the two digits")
 	if posts := s.received(); len(posts) != 0 {
@@ -53,7 +53,7 @@ func TestAWrongNumberCanBeMended(t *testing.T) {
 }
 
 func TestALoginThatIsNotTheirsIsRefused(t *testing.T) {
-	s, b := openLogin(t, answer{status: 200, body: `{"success":true,"message":"Magic link denied"}`})
+	s, b := openLogin(t, answer{status: 200, body: denied})
 	b.Run(chromedp.Click(chromedp.CSS("#deny"), chromedp.NodeVisible))
 	b.await("done")
 	b.expect("Sign-in refused", "change it")

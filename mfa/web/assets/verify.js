@@ -1,158 +1,266 @@
-// The page that a gate sends a browser to. The person shows a second factor
-// here and goes back to where they came from. The browser's cookies tell who
-// they are.
-"use strict";
+// Showing a factor: the person's primary one first, the others one press
+// away.
+import { call, explain, post, stepUp } from "./api.js";
+import { announce, button, choice, clock, every, h, notice, once, settings, show, sign, t } from "./dom.js";
+import * as passkey from "./passkey.js";
 
-(() => {
-  const byId = (id) => document.getElementById(id);
-  const card = byId("card");
-  const lead = byId("lead");
-  const detail = byId("detail");
-  const form = byId("code-form");
-  const code = byId("code");
-  const passkey = byId("passkey");
-  const link = byId("link");
-  const controls = [form, passkey, link];
+const levels = { mail: 1, mfa: 2, phr: 3 };
+const levelOf = { MAGIC_LINK: 1, GOOGLE_AUTH: 2, BACKUP_CODE: 2, PASSKEY: 3 };
 
-  // back is where the person came from: a path of this origin, or nothing.
-  function back() {
-    const path = new URLSearchParams(location.search).get("return_to") || "";
-    if (!/^\/(?![/\\])/.test(path)) {
-      return "";
-    }
-    const target = new URL(path, location.origin);
-    return target.origin === location.origin ? target.href : "";
-  }
+// accepts tells whether a way of verifying meets what is demanded: a level,
+// and perhaps some methods alone.
+export const accepts = ({ acr, methods } = {}, way) =>
+  levelOf[way] >= (levels[acr] || 0) && (!methods?.length || methods.includes(way));
 
-  async function call(path, body) {
-    const response = await fetch(path, {
-      method: body === undefined ? "GET" : "POST",
-      headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-      body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: "same-origin",
-      cache: "no-store",
-      redirect: "error",
-    });
-    const answer = await response.json().catch(() => ({}));
-    return { status: response.status, answer };
-  }
+// How each way is called, pictured and drawn.
+const views = {
+  PASSKEY: ["key", "usePasskey", passkeyView],
+  GOOGLE_AUTH: ["phone", "useApp", appView],
+  MAGIC_LINK: ["mail", "useLink", linkView],
+  BACKUP_CODE: ["codes", "useBackup", backupView],
+};
 
-  function end(state, heading, text) {
-    controls.forEach((control) => { control.hidden = true; });
-    card.dataset.state = state;
-    byId("title").textContent = heading;
-    lead.textContent = text;
-    detail.textContent = "";
-    byId("title").focus();
-  }
-
-  function complain(result) {
-    detail.textContent = (result.answer && result.answer.error) || "Something went wrong. Try again in a moment.";
-  }
-
-  function finish() {
-    const target = back();
-    if (target) {
-      location.replace(target);
+// askFactor has the person show a factor that meets what is demanded. It
+// returns the way they took, or "" when they chose not to, which cancel
+// allows; instead is one thing more to offer, in its own row.
+export async function askFactor(status, { demanded, lead, cancel, instead } = {}) {
+  const { primaryMethod, enabledMethods, backupCodesRemaining } = status;
+  const ways = [...new Set([primaryMethod, ...enabledMethods]), backupCodesRemaining > 0 && "BACKUP_CODE"]
+    .filter((way) => way && accepts(demanded, way));
+  return new Promise((resolve) => {
+    const open = (way) => {
+      const others = ways.filter((other) => other !== way);
+      const around = {
+        lead: lead || t("verifyLead"),
+        done: () => resolve(way),
+        below: [
+          (others.length > 0 || instead) && h("section", { class: "others" },
+            h("h2", {}, t("otherWay")),
+            h("ul", { class: "choices" }, others.map((other) => {
+              const [picture, name] = views[other];
+              return choice(picture, t(name), "", () => open(other), "way-" + other);
+            }), instead)),
+          h("p", { class: "note" }, t("lost")),
+          cancel && button(t("back"), () => resolve(""), "plain"),
+        ],
+      };
+      views[way][2](around);
+    };
+    if (ways.length === 0) {
+      show("stuck", t("noWay"), sign("warn", "bad"), h("p", { class: "lead" }, t("noWayLead")),
+        instead && h("ul", { class: "choices" }, instead),
+        cancel && button(t("back"), () => resolve(""), "plain"));
       return;
     }
-    end("done", "It is you", "You can close this page and go on.");
-  }
-
-  // attempt runs one way of verifying at a time.
-  let busy = false;
-  async function attempt(run) {
-    if (busy) {
-      return;
-    }
-    busy = true;
-    detail.textContent = "";
-    try {
-      await run();
-    } catch (error) {
-      detail.textContent = error && error.name === "NotAllowedError"
-        ? "The passkey was not used. Try again, or choose another way."
-        : "No connection. Try again.";
-    }
-    busy = false;
-  }
-
-  async function verify(proof) {
-    const result = await call("verify-login", proof);
-    if (result.status === 200) {
-      finish();
-      return;
-    }
-    complain(result);
-  }
-
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    attempt(async () => {
-      await verify({ mfaType: "GOOGLE_AUTH", code: code.value.trim() });
-      code.select();
-    });
+    open(ways[0]);
   });
+}
 
-  passkey.addEventListener("click", () => attempt(async () => {
-    const options = await call("passkey/auth-options", {});
-    if (options.status !== 200) {
-      complain(options);
-      return;
-    }
-    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.answer.data);
-    const credential = await navigator.credentials.get({ publicKey });
-    await verify({ mfaType: "PASSKEY", credential: credential.toJSON() });
-  }));
-
-  const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
-
-  link.addEventListener("click", () => attempt(async () => {
-    const sent = await call("magic-link/send", {});
-    if (sent.status !== 200) {
-      complain(sent);
-      return;
-    }
-    const { sessionId, matchNumber, expiresAt } = sent.answer.data;
-    lead.textContent = "Open the link in your e-mail and enter this number there: " + matchNumber;
-    while (Date.now() < Date.parse(expiresAt)) {
-      await pause(2000);
-      const result = await call("verify-login", { mfaType: "MAGIC_LINK", sessionId });
-      if (result.status === 200) {
-        finish();
-        return;
-      }
-      if (result.answer.code !== "magic_link_pending") {
-        complain(result);
-        return;
-      }
-    }
-    detail.textContent = "The link has expired. Send another one.";
-  }));
-
-  async function begin() {
-    const result = await call("status").catch(() => null);
-    if (!result || result.status >= 500) {
-      end("failed", "Something went wrong", "Load the page again in a moment.");
-      return;
-    }
-    if (result.status !== 200) {
-      end("failed", "You are not signed in", "Sign in first, then come back to this page.");
-      return;
-    }
-    const { isEnabled, enabledMethods, backupCodesRemaining } = result.answer.data;
-    if (!isEnabled) {
-      end("failed", "You need a second factor", "This page asks for one, and your account has none yet. Set one up, then come back.");
-      return;
-    }
-    lead.textContent = "What you asked for needs a second factor.";
-    form.hidden = !(enabledMethods.includes("GOOGLE_AUTH") || backupCodesRemaining > 0);
-    passkey.hidden = !(enabledMethods.includes("PASSKEY") && window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON);
-    link.hidden = !enabledMethods.includes("MAGIC_LINK");
-    if (!form.hidden) {
-      code.focus();
-    }
+// prove sends a proof. It returns "" when it was accepted, else the refusal.
+async function prove(proof, done) {
+  const result = await post("verify-login", proof);
+  if (result.status === 200) {
+    announce(t("verified"));
+    done();
+    return null;
   }
+  return result;
+}
 
-  begin();
-})();
+// lock keeps form closed while codes are locked, and counts down.
+function lock(form, detail, result, signal) {
+  const until = Date.now() + result.wait * 1000;
+  const timer = h("span", { role: "timer" });
+  const text = t("locked", { time: "\n" }).split("\n");
+  const fields = form.querySelectorAll("input, button");
+  fields.forEach((field) => { field.disabled = true; });
+  timer.textContent = clock(result.wait);
+  detail.replaceChildren(text[0], timer, text[1]);
+  every(1000, signal, () => {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    if (left > 0) {
+      timer.textContent = clock(left);
+      return true;
+    }
+    fields.forEach((field) => { field.disabled = false; });
+    detail.say("");
+    announce(t("unlocked"));
+    form.querySelector("input").focus();
+    return false;
+  });
+}
+
+// codeForm asks for a code: of six digits, which is sent when it is whole,
+// or of any other kind. The focus goes there at once, unless something is to
+// be done before, later. refused may deal with a refusal, and says whether it
+// has.
+export function codeForm({ label, hint, digits, later, action, send, refused }) {
+  const detail = notice();
+  const input = h("input", {
+    id: "code", name: "code", class: digits ? "digits" : "wide", required: true, "data-focus": !later, spellcheck: "false",
+    autocapitalize: digits ? "off" : "characters", autocomplete: digits ? "one-time-code" : "off",
+    inputmode: digits ? "numeric" : "text", "aria-describedby": "code-hint detail",
+  });
+  const submit = h("button", { type: "submit" }, action);
+  const go = once(submit, async () => {
+    input.readOnly = true;
+    const failure = await send(input.value.trim());
+    input.readOnly = false;
+    if (!failure || refused?.(failure)) {
+      return;
+    }
+    input.setAttribute("aria-invalid", "true");
+    detail.say(explain(failure));
+    input.focus();
+    input.select();
+  });
+  const form = h("form", { id: "code-form", novalidate: true, submit: async (event) => {
+    event.preventDefault();
+    if (input.value.trim() === "" || digits && input.value.length !== 6) {
+      detail.say(t(digits ? "sixDigits" : "enterCode"));
+      input.focus();
+      return;
+    }
+    detail.say("");
+    await go();
+  } },
+  h("p", { class: "field" }, h("label", { for: "code" }, label), input, h("small", { id: "code-hint" }, hint)), detail, submit);
+  input.addEventListener("input", () => {
+    input.removeAttribute("aria-invalid");
+    if (!digits) {
+      return;
+    }
+    const typed = input.value.replace(/\D/g, "").slice(0, 6);
+    if (typed !== input.value) {
+      input.value = typed;
+    }
+    if (typed.length === 6) {
+      form.requestSubmit();
+    }
+  });
+  return { form, detail };
+}
+
+function codeView(view, { lead, done, below }, { picture, heading, label, hint, digits }) {
+  let signal;
+  const { form, detail } = codeForm({
+    label, hint, digits, action: t("verify"),
+    send: (code) => prove({ mfaType: "GOOGLE_AUTH", code }, done),
+    refused: (failure) => failure.code === "locked" && (lock(form, detail, failure, signal), true),
+  });
+  signal = show(view, heading, sign(picture), h("p", { class: "lead" }, lead), form, below);
+}
+
+function appView(around) {
+  codeView("app", around, {
+    picture: "phone", heading: t("verifyTitle"), label: t("appCode"), hint: t("appHint"), digits: true,
+  });
+}
+
+function backupView(around) {
+  codeView("backup", around, {
+    picture: "codes", heading: t("verifyTitle"), label: t("backupCode"), hint: t("backupHint"), digits: false,
+  });
+}
+
+function passkeyView({ lead, done, below }) {
+  const detail = notice();
+  const press = h("button", { type: "button", id: "passkey", "data-focus": true }, t("usePasskey"));
+  press.addEventListener("click", once(press, async () => {
+    detail.say("");
+    const options = await post("passkey/auth-options");
+    if (options.status !== 200) {
+      detail.say(explain(options));
+      return;
+    }
+    let credential;
+    try {
+      credential = await passkey.get(options.data);
+    } catch (error) {
+      detail.say(t(passkey.reason(error)));
+      return;
+    }
+    const failure = await prove({ mfaType: "PASSKEY", credential }, done);
+    if (failure) {
+      detail.say(failure.code === "mfa_verification_failed" ? t("passkeyRefused") : explain(failure));
+    }
+  }));
+  const able = passkey.supported();
+  show("passkey", t("verifyTitle"), sign("key"), h("p", { class: "lead" }, able ? lead : t("passkeyUnsupported")),
+    able && [h("p", { class: "note" }, t("passkeyHint")), detail, press], below);
+}
+
+function linkView(around) {
+  const { lead, done, below } = around;
+  const detail = notice();
+  const press = h("button", { type: "button", id: "link", "data-focus": true }, t("sendLink"));
+  press.addEventListener("click", once(press, async () => {
+    detail.say("");
+    const sent = await post("magic-link/send");
+    if (sent.status !== 200) {
+      detail.say(explain(sent));
+      return;
+    }
+    const again = (why) => {
+      linkView(around);
+      document.getElementById("detail").say(why);
+    };
+    const signal = show("link", t("checkMail"), sign("mail"), h("p", { class: "lead" }, t("numberLead")),
+      h("p", { class: "match", id: "match", "aria-label": t("numberIs", { number: sent.data.matchNumber }) }, String(sent.data.matchNumber)),
+      waiting(sent.data.expiresAt), button(t("newLink"), () => again(""), "quiet"), below);
+    await every(2000, signal, async () => {
+      countdown(sent.data.expiresAt);
+      const result = await post("verify-login", { mfaType: "MAGIC_LINK", sessionId: sent.data.sessionId });
+      if (signal.aborted) {
+        return false;
+      }
+      if (result.status === 200) {
+        announce(t("verified"));
+        done();
+        return false;
+      }
+      if (result.code === "magic_link_pending" || result.status === 0 || result.status >= 500) {
+        return true; // not yet, or no connection just now
+      }
+      again(result.code === "mfa_verification_failed" ? t("linkEnded") : explain(result));
+      return false;
+    });
+  }));
+  show("link", t("verifyTitle"), sign("mail"), h("p", { class: "lead" }, lead), h("p", { class: "note" }, t("linkHint")), detail, press, below);
+}
+
+// waiting shows that the page waits for a mail to be opened, and for how
+// much longer; countdown brings it up to date.
+let started = 0;
+export function waiting(until) {
+  started = Date.now();
+  return h("div", { class: "waiting" },
+    h("p", { role: "status" }, t("waiting")),
+    h("progress", { id: "left", max: "1", value: "1", "aria-label": t("timeLeft") }),
+    h("p", { class: "note" }, t("until", { time: new Date(until).toLocaleTimeString(settings.lang, { timeStyle: "short" }) })));
+}
+
+export function countdown(until) {
+  const bar = document.getElementById("left");
+  if (bar) {
+    bar.value = Math.max(0, (Date.parse(until) - Date.now()) / (Date.parse(until) - started));
+  }
+}
+
+// withFactor runs a request that may need a recent factor. If it does, the
+// person is asked for one and the request runs again. It returns the last
+// answer, or null when the person chose not to.
+export async function withFactor(run, lead) {
+  const first = await run();
+  if (!stepUp(first)) {
+    return first;
+  }
+  const status = await call("GET", "status");
+  if (status.status !== 200) {
+    return status;
+  }
+  if (!await askFactor(status.data, { demanded: { acr: first.acr }, lead: lead || t("stepUpLead"), cancel: true })) {
+    return null;
+  }
+  return run();
+}
