@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
 )
 
 // page is goodOptions with options of the page.
@@ -33,7 +35,7 @@ func TestThePagesOptionsAreAccepted(t *testing.T) {
 		page("login_url https://example.com/login?a=b"), page("frame_ancestors none"),
 		page("frame_ancestors https://app.example.com http://localhost:3000"), goodOptions + "page off",
 	} {
-		if err := validate(configuration(t, options, oneSite)); err != nil {
+		if err := configtest.Validate(configtest.Configuration(t, options, oneSite)); err != nil {
 			t.Errorf("%s: %v", options, err)
 		}
 	}
@@ -61,7 +63,7 @@ func TestABadOptionOfThePageIsRefusedWithItsNameAndTheMend(t *testing.T) {
 		page("frame_ancestors"):                          {"frame_ancestors: takes one value or more"},
 		goodOptions + "page on":                          {"page", "in a block", "page off"},
 	} {
-		err := validate(configuration(t, options, oneSite))
+		err := configtest.Validate(configtest.Configuration(t, options, oneSite))
 		if err == nil {
 			t.Errorf("is accepted: %s", options)
 			continue
