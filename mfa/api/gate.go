@@ -118,7 +118,7 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 	}
 	c, err := g.handler.authenticate(r, found)
 	if err != nil {
-		return g.unauthenticated(w, r, target, err)
+		return g.unauthenticated(w, r, target, c.byCookie, err)
 	}
 	if strings.TrimSpace(c.identity.Subject) != c.identity.Subject {
 		// A header's outer blanks get lost: the upstream would take "bob " for bob.
@@ -148,7 +148,7 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		return g.forward(r, c, found, Outcome{Decision: PassedNone, User: user})
 	}
 	if c.byCookie && wantsPage(r) && g.handler.page {
-		redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(ReturnTo(target))+g.demands())
+		g.sendToPage(w, r, target)
 		return Outcome{Decision: Redirected, User: user}
 	}
 	return Outcome{Decision: NoFactor, User: user, Refusal: g.factorRequired(standing)}
@@ -168,11 +168,22 @@ func (g *Gate) demands() string {
 	return demands
 }
 
+// sendToPage sends a browser to the page, which sends it back.
+func (g *Gate) sendToPage(w http.ResponseWriter, r *http.Request, target string) {
+	redirect(w, r, g.handler.prefix+"/?return_to="+url.QueryEscape(ReturnTo(target))+g.demands())
+}
+
 // unauthenticated decides about a request that brought no access token that
 // is good.
-func (g *Gate) unauthenticated(w http.ResponseWriter, r *http.Request, target string, err error) Outcome {
+func (g *Gate) unauthenticated(w http.ResponseWriter, r *http.Request, target string, byCookie bool, err error) Outcome {
 	e := translate(err)
 	switch {
+	case e.code == "invalid_token" && byCookie && wantsPage(r) && g.handler.page:
+		// The sign-in has run out, say. The page tells the person so, and leads
+		// to the login by a link: a login that takes them for signed in would
+		// send them round in a circle.
+		g.sendToPage(w, r, target)
+		return Outcome{Decision: Redirected}
 	case e == errNoCredentials && wantsPage(r) && g.handler.loginURL != "":
 		redirect(w, r, g.handler.loginTarget(r, target))
 		return Outcome{Decision: Redirected}

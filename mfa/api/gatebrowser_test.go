@@ -132,6 +132,32 @@ func TestABrowserWithoutALoginIsSentToIt(t *testing.T) {
 	}
 }
 
+func TestABrowserWhoseSignInHasRunOutIsToldSoByThePage(t *testing.T) {
+	const page = "text/html,application/xhtml+xml"
+	policy := api.Policy{ACR: "phr"}
+	for name, off := range map[string]bool{"with the page": false, "without": true} {
+		e := newEdge(t, func(c *api.Config) { c.Page, c.LoginURL = !off, "https://login.example.com/in" })
+		p := e.enrolled(alice)
+		e.logins.expire(p.token)
+		o, a := e.check(policy, e.request("GET", "/admin?x=1", "", "Accept", page, "Cookie", "session="+p.token+"; __Host-mfa="+p.cookie))
+		want, location := api.Redirected, "/mfa/?return_to=%2Fadmin%3Fx%3D1&acr_values=phr"
+		if off {
+			want, location = api.NoToken, ""
+		}
+		if o.Decision != want || a.Header().Get("Location") != location {
+			t.Errorf("%s: %s to %q", name, o.Decision, a.Header().Get("Location"))
+		}
+		for program, headers := range map[string][]string{
+			"a program":     {"Cookie", "session=" + p.token},
+			"in the header": {"Authorization", "Bearer " + p.token, "Accept", page},
+		} {
+			if o, _ := e.check(policy, e.request("GET", "/admin", "", headers...)); o.Decision != api.NoToken {
+				t.Errorf("%s, %s: %s", name, program, o.Decision)
+			}
+		}
+	}
+}
+
 func TestALoginThatAsksForItIsToldWhereToComeBackTo(t *testing.T) {
 	for login, want := range map[string]string{
 		"https://login.example.com/in?return_to=":            "https://login.example.com/in?return_to=BACK",
