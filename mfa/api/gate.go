@@ -117,6 +117,9 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		return Outcome{Decision: Preflight}
 	}
 	c, err := g.handler.authenticate(r, found)
+	if err == nil {
+		err = g.handler.ownCookie(r, c)
+	}
 	if err != nil {
 		return g.unauthenticated(w, r, target, err)
 	}
