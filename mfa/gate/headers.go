@@ -30,15 +30,19 @@ func StripIdentity(r *http.Request) {
 }
 
 // isIdentity reports whether some backend may take name for X-MFA-….
-// Gateways turn what is no letter or digit into an underscore or a dash.
-func isIdentity(name string) bool {
-	if len(name) < len(identityPrefix) || lower(name[0]) != 'x' {
+func isIdentity(name string) bool { return beginsLike(name, identityPrefix) }
+
+// beginsLike reports whether some backend may read the beginning of name, a
+// header's, as prefix, in lower case and with dashes. Gateways turn what is no
+// letter or digit into an underscore or a dash.
+func beginsLike(name, prefix string) bool {
+	if len(name) < len(prefix) || lower(name[0]) != prefix[0] {
 		return false
 	}
-	for i := 1; i < len(identityPrefix); i++ {
+	for i := 1; i < len(prefix); i++ {
 		c := lower(name[i])
-		if identityPrefix[i] != '-' {
-			if c != identityPrefix[i] {
+		if prefix[i] != '-' {
+			if c != prefix[i] {
 				return false
 			}
 		} else if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
@@ -46,6 +50,22 @@ func isIdentity(name string) bool {
 		}
 	}
 	return true
+}
+
+// otherPaths are headers from which some servers take the path, if they are
+// there: frameworks behind IIS the first two, gunicorn the part in front of it.
+var otherPaths = []string{"x-original-url", "x-rewrite-url", "script-name"}
+
+// StripPaths takes out of a request the headers, in every spelling, from which
+// a backend may take another path than the one that a gate has judged.
+func StripPaths(r *http.Request) {
+	for name := range r.Header {
+		for _, other := range otherPaths {
+			if len(name) == len(other) && beginsLike(name, other) {
+				delete(r.Header, name)
+			}
+		}
+	}
 }
 
 // listsHeaders reports whether the header called name lists names of others.

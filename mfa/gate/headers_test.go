@@ -40,6 +40,17 @@ func TestOtherHeadersStay(t *testing.T) {
 	}
 }
 
+func TestNoHeaderTellsABackendOfAnotherPath(t *testing.T) {
+	r := &http.Request{Header: http.Header{"X-Original-Url-2": {"x"}, "Accept": {"*/*"}, "X-Original-Uri": {"/x"}}}
+	want := r.Header.Clone()
+	for _, name := range []string{"X-Original-Url", "X_Original_Url", "x!rewrite.url", "X-Rewrite-Url", "SCRIPT_NAME", "Script-Name", "Script_name"} {
+		r.Header[name] = []string{"/admin"}
+	}
+	if gate.StripPaths(r); !reflect.DeepEqual(r.Header, want) {
+		t.Errorf("left: %v", r.Header)
+	}
+}
+
 func TestARequestWithoutHeadersIsStripped(t *testing.T) {
 	gate.StripIdentity(&http.Request{})
 }
