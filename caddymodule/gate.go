@@ -143,9 +143,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return nil
 	}
 	if g.policy.Paths != nil {
-		// Some frameworks take the path from these, if they are there.
-		r.Header.Del("X-Original-Url")
-		r.Header.Del("X-Rewrite-Url")
+		gate.StripPaths(r)
 		if !g.policy.Paths.Match(r.URL) {
 			return g.app.pass(w, r, next)
 		}

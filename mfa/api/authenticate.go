@@ -106,15 +106,20 @@ func presented(r *http.Request) tokens {
 // noAssertion stands for a cookie that is there and none that could be good.
 const noAssertion = "none"
 
-// cookieValue returns the value of a cookie as it stands behind the equals
-// sign, without the quotes that it may have (RFC 6265, 4.1.1).
+// cookieValue returns the assertion in a cookie, or what stands for none.
 func cookieValue(s string) string {
+	if s = unquoted(s); s != "" {
+		return s
+	}
+	return noAssertion
+}
+
+// unquoted returns the value of a cookie as it stands behind the equals sign,
+// without the quotes that it may have (RFC 6265, 4.1.1).
+func unquoted(s string) string {
 	s = strings.TrimSpace(s)
 	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
 		s = s[1 : len(s)-1]
-	}
-	if s == "" {
-		return noAssertion
 	}
 	return s
 }

@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"strings"
+
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
 )
 
 var errTwoAuthorizations = badRequest("The request has more than one Authorization header: send exactly one.")
@@ -48,13 +50,17 @@ func (h *Handler) cookieToken(r *http.Request) (string, error) {
 	if h.cookie == "" {
 		return "", errNoCredentials
 	}
-	cookies := r.CookiesNamed(h.cookie)
-	if len(cookies) == 0 || cookies[0].Value == "" {
+	cookies, sure := gate.Cookies(r.Header, h.cookie)
+	if len(cookies) == 0 {
 		return "", errNoCredentials
 	}
-	if len(cookies) > 1 {
+	if len(cookies) > 1 || !sure {
 		// A sibling domain can plant a second one, and the order says nothing.
-		return "", badRequest("The request has more than one cookie named " + h.cookie + ": clear the site's cookies and sign in again.")
+		return "", h.errCookies()
+	}
+	token := unquoted(cookies[0])
+	if token == "" {
+		return "", errNoCredentials
 	}
 	if !safe(r.Method) || r.Header.Get("Upgrade") != "" {
 		origins := r.Header.Values("Origin")
@@ -62,7 +68,39 @@ func (h *Handler) cookieToken(r *http.Request) (string, error) {
 			return "", errOrigin
 		}
 	}
-	return cookies[0].Value, nil
+	return token, nil
+}
+
+// ownCookie sees to it that a request which brought its access token in the
+// header has none of somebody else in the cookie: an upstream may look there
+// first, and a stolen one would come in by the second factor of the thief. Such
+// a cookie is taken out, as is one whose token is not good.
+func (h *Handler) ownCookie(r *http.Request, c credentials) error {
+	if h.cookie == "" || c.byCookie || r.Header["Cookie"] == nil {
+		return nil
+	}
+	cookies, sure := gate.Cookies(r.Header, h.cookie)
+	if !sure {
+		return h.errCookies()
+	}
+	for _, cookie := range cookies {
+		token := unquoted(cookie)
+		if token == "" || token == c.token {
+			continue
+		}
+		identity, err := h.verifier.Verify(r.Context(), token)
+		if err != nil || identity.Issuer != c.identity.Issuer || identity.Subject != c.identity.Subject {
+			gate.RemoveCookie(r.Header, h.cookie)
+			return nil
+		}
+	}
+	return nil
+}
+
+// errCookies is the refusal of a request in which an upstream may find another
+// access token than the edge does.
+func (h *Handler) errCookies() error {
+	return badRequest("The request has more than one cookie named " + h.cookie + ", or one that may be read as another: clear the site's cookies and sign in again.")
 }
 
 // safe reports whether a method changes nothing (RFC 9110, 9.2.1).

@@ -25,6 +25,11 @@ func TestBearersAreAskedForAsRFC6750Says(t *testing.T) {
 		{"a bad one beside a good cookie", []string{"Authorization", "Bearer bad", "Cookie", "session=good"}, 401, "invalid_token", invalid},
 		{"two", []string{"Authorization", "Bearer good", "Authorization", "Bearer good"}, 400, "invalid_request", ""},
 		{"two cookies", []string{"Cookie", "session=good", "Cookie", "session=good"}, 400, "invalid_request", ""},
+		// Go's own parser does not see the first of these, others do.
+		{"two cookies, one malformed", []string{"Cookie", `session=stolen\\; session=good`}, 400, "invalid_request", ""},
+		{"one that is two to some", []string{"Cookie", "session=good; x=1 session=stolen"}, 400, "invalid_request", ""},
+		{"two that are one name to some", []string{"Cookie", "session=good; SESSION=stolen"}, 400, "invalid_request", ""},
+		{"a malformed cookie", []string{"Cookie", `session=bad\\`}, 401, "invalid_token", invalid},
 		{"an empty cookie", []string{"Cookie", "session="}, 401, "authentication_required", bare},
 	} {
 		w := f.do("GET", "/mfa/status", "", row.headers...)

@@ -117,6 +117,9 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		return Outcome{Decision: Preflight}
 	}
 	c, err := g.handler.authenticate(r, found)
+	if err == nil {
+		err = g.handler.ownCookie(r, c)
+	}
 	if err != nil {
 		return g.unauthenticated(w, r, target, c.byCookie, err)
 	}
@@ -294,8 +297,15 @@ func (g *Gate) Write(w http.ResponseWriter, r *http.Request, refusal error) {
 }
 
 // Hand prepares the answer to a request that does not pass for somebody
-// else to write: it sets the headers and returns the status.
+// else to write: it sets the headers and returns the status. What only the
+// edge may say or see is taken out of the request first, which may be sent to
+// an upstream for a page of its own.
 func (g *Gate) Hand(w http.ResponseWriter, r *http.Request, refusal error) (status int, err error) {
+	gate.StripIdentity(r)
+	if presented(r).assertion != "" {
+		delete(r.Header, "Authorization")
+	}
+	removeAssertionCookie(r)
 	e := translate(refusal)
 	w.Header().Set("Cache-Control", "no-store")
 	g.handler.exposeRefusal(w, r)

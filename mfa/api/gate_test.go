@@ -152,6 +152,35 @@ func TestACookieThatIsNotTheCallersIsClearedAndDoesNotCount(t *testing.T) {
 	}
 }
 
+func TestAStolenTokenInTheCookieDoesNotPassByAnothersFactor(t *testing.T) {
+	e := newEdge(t)
+	p := e.enrolled(alice)
+	stolen := e.logins.signIn(bearer.Identity{Subject: "bob"})
+	again := e.logins.signIn(bearer.Identity{Subject: "alice"})
+	for name, auth := range map[string][]string{
+		"an assertion":             {"Authorization", "Bearer " + p.full},
+		"a token and an assertion": {"Authorization", "Bearer " + p.token, "Cookie", "__Host-mfa=" + p.cookie},
+	} {
+		for cookie, want := range map[string]string{
+			"session=" + stolen + "; b=2":                "b=2",
+			"session=" + p.token + "; session=" + stolen: "",
+			`session="` + stolen + `"`:                   "",
+			"session=%65xpired.or.spelled.otherwise":     "",
+			"session=" + p.token:                         "session=" + p.token,
+			"a=1; session=" + again + "; b=2":            "a=1; session=" + again + "; b=2",
+			"session=":                                   "session=",
+		} {
+			o, _ := e.decide(name, api.Passed, api.Policy{}, "", append(auth, "Cookie", cookie)...)
+			if o.Request != nil && strings.Join(o.Request.Header["Cookie"], "; ") != want {
+				t.Errorf("%s with %s: the upstream gets %q", name, cookie, o.Request.Header["Cookie"])
+			}
+		}
+		for _, cookie := range []string{"x=1,session=" + stolen, "Session=" + stolen, "x=1 session=" + stolen} {
+			e.decide(name+" with "+cookie, api.Refused, api.Policy{}, "", append(auth, "Cookie", cookie)...)
+		}
+	}
+}
+
 func TestASubjectWithOuterBlanksIsRefused(t *testing.T) {
 	e := newEdge(t)
 	for _, subject := range []string{"bob ", " bob", "\tbob", "bob\n", "\u00a0bob"} {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -167,5 +168,34 @@ func TestARefusalCanBeHandedToSomebodyElse(t *testing.T) {
 	if status != http.StatusUnauthorized || err == nil || w.Body.Len() > 0 || w.Header().Get("WWW-Authenticate") == "" ||
 		w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" {
 		t.Errorf("%d, %v, %v, %q", status, err, w.Header(), w.Body)
+	}
+}
+
+func TestARefusalThatIsHandedOnTellsAndGivesAwayNothing(t *testing.T) {
+	e := newEdge(t)
+	p := e.enrolled(alice)
+	gate := api.NewGate(e.handler, api.Policy{ACR: mfa.ACRPhR})
+	for name, headers := range map[string][]string{
+		"by the bearer": {"Authorization", "Bearer " + p.full},
+		"by the cookie": {"Authorization", "Bearer " + p.token, "Cookie", "a=1; __Host-mfa=" + p.cookie},
+		"by nothing":    {"Cookie", "a=1"},
+	} {
+		r := e.request("GET", "/admin", "", append(headers, "X-MFA-User", "root", "X-Mfa~Acr", "phr")...)
+		w := httptest.NewRecorder()
+		o := gate.Check(w, r, "/admin", nil)
+		if o.Pass {
+			t.Fatalf("%s: it passes", name)
+		}
+		gate.Hand(w, r, o.Refusal)
+		want := http.Header{}
+		if name != "by the bearer" {
+			want.Set("Cookie", "a=1")
+		}
+		if name == "by the cookie" {
+			want.Set("Authorization", "Bearer "+p.token)
+		}
+		if fmt.Sprint(r.Header) != fmt.Sprint(want) {
+			t.Errorf("%s: the error routes get %v", name, r.Header)
+		}
 	}
 }

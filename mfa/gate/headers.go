@@ -30,15 +30,19 @@ func StripIdentity(r *http.Request) {
 }
 
 // isIdentity reports whether some backend may take name for X-MFA-….
-// Gateways turn what is no letter or digit into an underscore or a dash.
-func isIdentity(name string) bool {
-	if len(name) < len(identityPrefix) || lower(name[0]) != 'x' {
+func isIdentity(name string) bool { return beginsLike(name, identityPrefix) }
+
+// beginsLike reports whether some backend may read the beginning of name, a
+// header's, as prefix, in lower case and with dashes. Gateways turn what is no
+// letter or digit into an underscore or a dash.
+func beginsLike(name, prefix string) bool {
+	if len(name) < len(prefix) || lower(name[0]) != prefix[0] {
 		return false
 	}
-	for i := 1; i < len(identityPrefix); i++ {
+	for i := 1; i < len(prefix); i++ {
 		c := lower(name[i])
-		if identityPrefix[i] != '-' {
-			if c != identityPrefix[i] {
+		if prefix[i] != '-' {
+			if c != prefix[i] {
 				return false
 			}
 		} else if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
@@ -46,6 +50,22 @@ func isIdentity(name string) bool {
 		}
 	}
 	return true
+}
+
+// otherPaths are headers from which some servers take the path, if they are
+// there: frameworks behind IIS the first two, gunicorn the part in front of it.
+var otherPaths = []string{"x-original-url", "x-rewrite-url", "script-name"}
+
+// StripPaths takes out of a request the headers, in every spelling, from which
+// a backend may take another path than the one that a gate has judged.
+func StripPaths(r *http.Request) {
+	for name := range r.Header {
+		for _, other := range otherPaths {
+			if len(name) == len(other) && beginsLike(name, other) {
+				delete(r.Header, name)
+			}
+		}
+	}
 }
 
 // listsHeaders reports whether the header called name lists names of others.
@@ -136,63 +156,4 @@ func (b *strippedBody) Read(p []byte) (int, error) {
 		deleteIdentity(b.request.Trailer)
 	}
 	return n, err
-}
-
-// RemoveCookie takes the cookie called name out of a request's Cookie
-// headers, each time that it occurs, and leaves the others as they are, byte
-// by byte. It reports whether there was one. The slice of lines is not
-// changed: others may hold it.
-func RemoveCookie(h http.Header, name string) (present bool) {
-	lines := h["Cookie"]
-	if !slices.ContainsFunc(lines, func(line string) bool { return hasCookie(line, name) }) {
-		return false
-	}
-	var kept []string
-	for _, line := range lines {
-		if hasCookie(line, name) {
-			if line = withoutCookie(line, name); line == "" {
-				continue
-			}
-		}
-		kept = append(kept, line)
-	}
-	if len(kept) == 0 {
-		delete(h, "Cookie")
-	} else {
-		h["Cookie"] = kept
-	}
-	return true
-}
-
-func hasCookie(line, name string) bool {
-	if !strings.Contains(line, name) {
-		return false
-	}
-	for pair := range strings.SplitSeq(line, ";") {
-		if isCookie(pair, name) {
-			return true
-		}
-	}
-	return false
-}
-
-func isCookie(pair, name string) bool {
-	key, _, _ := strings.Cut(pair, "=")
-	return strings.TrimSpace(key) == name
-}
-
-// withoutCookie returns line, which has the cookie, without it. The space that came after
-// it goes too where it stood first.
-func withoutCookie(line, name string) string {
-	if !strings.Contains(line, ";") {
-		return ""
-	}
-	pairs := strings.Split(line, ";")
-	first := isCookie(pairs[0], name)
-	pairs = slices.DeleteFunc(pairs, func(pair string) bool { return isCookie(pair, name) })
-	line = strings.Join(pairs, ";")
-	if first {
-		line = strings.TrimLeft(line, " ")
-	}
-	return line
 }
