@@ -172,5 +172,8 @@ func (k *KeyFile) resealed(ctx context.Context) (bool, error) {
 	if errors.Is(err, errFound) {
 		return false, nil
 	}
+	if err == nil {
+		err = k.documents.ready() // or nothing has opened
+	}
 	return true, err
 }
