@@ -27,13 +27,19 @@ type namedStore struct {
 	closers []func()
 }
 
-// title names the store in messages. What was given as JSON, or is a URL, may
+// title names the store in messages. What was given as JSON, or is a DSN, may
 // have a password in it.
 func (n *namedStore) title() string {
-	if strings.HasPrefix(n.name, "{") || strings.Contains(n.name, "://") {
+	if strings.HasPrefix(n.name, "{") || isDSN(n.name) {
 		return "the store of " + n.flag
 	}
 	return printable(n.name)
+}
+
+// isDSN reports whether name looks like that of a database, as a URL or as
+// pairs.
+func isDSN(name string) bool {
+	return strings.Contains(name, "://") || strings.Contains(name, "password=")
 }
 
 // release closes what was opened.
@@ -124,8 +130,8 @@ func (n *namedStore) app(ctx context.Context, adapter string) (*App, error) {
 		}
 		return boltApp(path), nil
 	}
-	if strings.Contains(n.name, "://") {
-		return nil, errors.New(`a URL is no name of a store: give it as JSON, such as '{"engine":"postgres","dsn":"{env.MFA_DSN}"}'`)
+	if isDSN(n.name) {
+		return nil, errors.New(`a DSN is no name of a store: give it as JSON, such as '{"engine":"postgres","dsn":"{env.MFA_DSN}"}'`)
 	}
 	if _, err := os.Stat(n.name); err != nil {
 		return nil, fmt.Errorf(`%q is no configuration file (%w), nor bolt:<path>, backup:<file> or {"engine":…}`, n.name, err)

@@ -11,7 +11,8 @@ func TestNoMessageTellsAPasswordThatNamesAStore(t *testing.T) {
 		`{"engine":"nosuch","dsn":"postgres://mfa:hunter2@db/mfa"}`: "the store of --to",
 		`{"engine":"bolt","dsn":"postgres://mfa:hunter2@db/mfa"}`:   "the store of --to",
 		`{"engine":"bolt","path":"postgres://mfa:hunter2@db/mfa",}`: "the store of --to",
-		"none.Caddyfile": "none.Caddyfile",
+		"host=db user=mfa password=hunter2":                         "the store of --to",
+		"none.Caddyfile":                                            "none.Caddyfile",
 	} {
 		_, err := openNamed(t.Context(), "--to", name, "", func(*namedStore) error { return nil })
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
