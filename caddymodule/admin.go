@@ -116,7 +116,7 @@ func translateAdmin(err error) error {
 		errors.Is(err, mfa.ErrNoRotation), errors.Is(err, mfa.ErrKeysNeeded):
 		return adminError(http.StatusConflict, err)
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, mfa.ErrKeyMismatch):
+		errors.Is(err, mfa.ErrKeyMismatch), errors.Is(err, mfa.ErrMoved), errors.Is(err, mfa.ErrUnfinishedCopy):
 		return adminError(http.StatusServiceUnavailable, err)
 	default:
 		return adminError(http.StatusInternalServerError, err)

@@ -126,16 +126,22 @@ func (a *App) adminStage(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
 	rotation, err := a.keys.Stage(r.Context())
 	if err != nil {
-		return a.adviseOnFile(err)
+		return a.adviseOnFile(err, "add a key to it yourself, with `caddy mfa keys add %s` or to a copy that you then put in its place, and run the command again")
 	}
 	return writeAdmin(w, toAdminRotation(rotation))
 }
 
-// adviseOnFile adds what to do where the server may not write its key file.
-func (a *App) adviseOnFile(err error) error {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return adminError(http.StatusConflict, fmt.Errorf("the server may not write %s (%w): add a key to it yourself, with "+
-			"`caddy mfa keys add %s` or to a copy that you then put in its place, and run the command again", a.KeyFile, err, a.KeyFile))
+// adviseOnFile adds what to do, with the file's path in it, where the server
+// may not write its key file.
+func (a *App) adviseOnFile(err error, advice string) error {
+	for _, cause := range []error{
+		fs.ErrPermission,
+		syscall.EROFS,
+		syscall.EBUSY, // a file that is mounted by itself cannot be replaced
+	} {
+		if errors.Is(err, cause) {
+			return adminError(http.StatusConflict, fmt.Errorf("the server may not write %s (%w): "+advice, a.KeyFile, err, a.KeyFile))
+		}
 	}
 	return err
 }
@@ -172,11 +178,7 @@ func (a *App) adminRetire(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
 	retired, err := a.keys.Retire(r.Context(), r.URL.Query().Get("all") == "true")
 	if err != nil {
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-			return adminError(http.StatusConflict, fmt.Errorf("the server may not write %s (%w): take the keys out of it yourself, "+
-				"with `caddy mfa keys remove %s <id...>` or out of a copy that you then put in its place", a.KeyFile, err, a.KeyFile))
-		}
-		return err
+		return a.adviseOnFile(err, "take the keys out of it yourself, with `caddy mfa keys remove %s <id...>` or out of a copy that you then put in its place")
 	}
 	return writeAdmin(w, adminRetired{Removed: toAdminKeys(retired.Removed), Kept: toAdminKeys(retired.Kept)})
 }

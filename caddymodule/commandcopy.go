@@ -112,7 +112,7 @@ func openDestination(ctx context.Context, flags caddycmd.Flags, from *namedStore
 		if err := to.checkKeyFile(ctx, from); err != nil || !flags.Bool("overwrite") {
 			return err
 		}
-		return confirm(flags, "Replace all that "+printable(to.name)+" holds? This cannot be undone.")
+		return confirm(flags, "Replace all that "+to.title()+" holds? This cannot be undone.")
 	})
 }
 
@@ -173,7 +173,7 @@ func copyInto(ctx context.Context, flags caddycmd.Flags, from, to *namedStore) (
 	})
 	_ = progress.Finish()
 	if errors.Is(err, mfa.ErrDestinationInUse) {
-		return copyResult{}, fmt.Errorf("copying: %s: %w: name another, or replace them with --overwrite", printable(to.name), err)
+		return copyResult{}, fmt.Errorf("copying: %s: %w: name another, or replace them with --overwrite", to.title(), err)
 	}
 	if err != nil {
 		return copyResult{}, fmt.Errorf("copying: %w", err)
@@ -212,7 +212,7 @@ func (r copyResult) print(from *namedStore) (int, error) {
 }
 
 func reopen(ctx context.Context, flags caddycmd.Flags, from *namedStore) (int, error) {
-	if err := confirm(flags, "Open "+printable(from.name)+" again? What has happened since it was closed is not in it: spent codes are good again, resets undone."); err != nil {
+	if err := confirm(flags, "Open "+from.title()+" again? What has happened since it was closed is not in it: spent codes are good again, resets undone."); err != nil {
 		return 1, err
 	}
 	changed, err := mfa.ReopenStore(ctx, from.store)

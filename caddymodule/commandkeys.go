@@ -156,12 +156,13 @@ func (r adminRotation) print() (int, error) {
 }
 
 func retireKeys(flags caddycmd.Flags) (int, error) {
-	uri := "/mfa/keys/retire"
+	uri, question := "/mfa/keys/retire", "Remove the older keys that nothing needs? Older backups cannot be restored then."
 	if flags.Bool("all") {
-		if err := confirm(flags, "Remove all older keys? Backup codes, refresh tokens and assertions that need them end, and older backups cannot be restored."); err != nil {
-			return 1, err
-		}
 		uri += "?all=true"
+		question = "Remove all older keys? Backup codes, refresh tokens and assertions that need them end, and older backups cannot be restored."
+	}
+	if err := confirm(flags, question); err != nil {
+		return 1, err
 	}
 	var retired adminRetired
 	if err := adminJSON(flags, http.MethodPost, uri, &retired); err != nil {

@@ -80,7 +80,11 @@ func (a *App) followKeys(ctx context.Context, keys *mfa.KeyFile) {
 		case err != nil && err.Error() != said:
 			// The same is not said again every few seconds.
 			said = err.Error()
-			a.log.Error("sealing keys are out of step: where the key in use is missing, this node answers 503 until its key file has it", zap.Error(err))
+			what := "sealing keys are out of step: where the key in use is missing, this node answers 503 until its key file has it"
+			if errors.Is(err, mfa.ErrMoved) || errors.Is(err, mfa.ErrUnfinishedCopy) {
+				what = "the store is out of use: this node answers 503 until it is started with another, or this one is opened again"
+			}
+			a.log.Error(what, zap.Error(err))
 		}
 	}
 }

@@ -27,6 +27,21 @@ type namedStore struct {
 	closers []func()
 }
 
+// title names the store in messages. What was given as JSON, or is a DSN, may
+// have a password in it.
+func (n *namedStore) title() string {
+	if strings.HasPrefix(n.name, "{") || isDSN(n.name) {
+		return "the store of " + n.flag
+	}
+	return printable(n.name)
+}
+
+// isDSN reports whether name looks like that of a database, as a URL or as
+// pairs.
+func isDSN(name string) bool {
+	return strings.Contains(name, "://") || strings.Contains(name, "password=")
+}
+
 // release closes what was opened.
 func (n *namedStore) release() {
 	for i := len(n.closers) - 1; i >= 0; i-- {
@@ -51,7 +66,7 @@ func (n *namedStore) checkKeyFile(ctx context.Context, from *namedStore) error {
 		return nil
 	}
 	if err := mfa.CheckKeyFile(ctx, from.store, n.keyFile); err != nil {
-		return fmt.Errorf("the key file of %s and the records in %s: %w", printable(n.name), printable(from.name), err)
+		return fmt.Errorf("the key file of %s and the records in %s: %w", n.title(), from.title(), err)
 	}
 	return nil
 }
@@ -114,6 +129,9 @@ func (n *namedStore) app(ctx context.Context, adapter string) (*App, error) {
 			return nil, fmt.Errorf("reading backup: %w", err)
 		}
 		return boltApp(path), nil
+	}
+	if isDSN(n.name) {
+		return nil, errors.New(`a DSN is no name of a store: give it as JSON, such as '{"engine":"postgres","dsn":"{env.MFA_DSN}"}'`)
 	}
 	if _, err := os.Stat(n.name); err != nil {
 		return nil, fmt.Errorf(`%q is no configuration file (%w), nor bolt:<path>, backup:<file> or {"engine":…}`, n.name, err)

@@ -22,6 +22,10 @@ var (
 	// ErrCopyFailed is returned when the destination does not hold what was
 	// written to it.
 	ErrCopyFailed = errors.New("the destination is not what was copied")
+
+	// ErrSameStore is returned when what is written to the destination stands
+	// in the source.
+	ErrSameStore = errors.New("the source and the destination are the same store")
 )
 
 // CopyOptions are those of a Copy.
@@ -51,15 +55,17 @@ const maxPasses = 8
 
 // Copy makes the destination hold the documents of the source, sealed as they
 // are, and verifies that by a checksum of both. It goes on after what an
-// earlier copy, broken off, has done. Until it ends well, no node serves from
-// the destination.
+// earlier copy, broken off, has done. Until it ends well, no node starts on
+// the destination; one that serves from it goes on for KeyPoll, and what it
+// writes then is lost, or has the copy fail.
 //
 // What others write to the source meanwhile is copied too, in further passes;
 // ErrSourceChanging is returned when that does not end. What they write
 // after the last pass is missing: CloseStore first where that may be.
 //
 // ErrDestinationInUse is returned when there is something to overwrite,
-// ErrForeignStore or ErrUnfinishedCopy when the source cannot be copied.
+// ErrSameStore when that is the source, ErrForeignStore or ErrUnfinishedCopy
+// when the source cannot be copied.
 func Copy(ctx context.Context, from, to store.Store, options CopyOptions) (Copied, error) {
 	if options.Progress == nil {
 		options.Progress = func(int) {}
@@ -68,6 +74,12 @@ func Copy(ctx context.Context, from, to store.Store, options CopyOptions) (Copie
 		return Copied{}, fmt.Errorf("source: %w", err)
 	}
 	id := []byte(newID())
+	if options.Overwrite {
+		// Otherwise a source, which holds documents, is no destination.
+		if err := distinct(ctx, from, to, id); err != nil {
+			return Copied{}, err
+		}
+	}
 	if err := beginCopy(ctx, to, id, options.Overwrite); err != nil {
 		return Copied{}, fmt.Errorf("destination: %w", err)
 	}
@@ -159,6 +171,35 @@ func sourceCheck(ctx context.Context, from store.Store) ([]byte, error) {
 		return nil, errors.New("it is empty: nothing was ever stored there")
 	}
 	return nil, ErrForeignStore
+}
+
+// sameKey is that of a document which stands in the destination for a moment,
+// to see whether the source then has it too.
+const sameKey = sealPrefix + "same"
+
+// distinct returns ErrSameStore when both are one store, which may go by many
+// names: to begin a copy onto itself would cost it its key check.
+func distinct(ctx context.Context, from, to store.Store, id []byte) (err error) {
+	err = to.Update(ctx, func(tx store.Tx) error { return tx.Put(sameKey, id) }, sameKey)
+	if err != nil {
+		return fmt.Errorf("destination: %w", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		failed := to.Update(ctx, func(tx store.Tx) error { return tx.Delete(sameKey) }, sameKey)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("destination: %w", failed))
+		}
+	}()
+	seen, err := from.Get(ctx, sameKey)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("source: %w", err)
+	}
+	if bytes.Equal(seen, id) {
+		return ErrSameStore
+	}
+	return nil
 }
 
 // beginCopy marks the destination as one that is not whole.

@@ -29,9 +29,15 @@ type KeyFile struct {
 	documents documents
 	config    KeyFileConfig
 
-	changing sync.Mutex // held while the file is changed
-	marked   nodeMark   // what this node last said of itself
-	markKey  string
+	// changing is held throughout a step of a change, so that they come one
+	// after the other.
+	changing sync.Mutex
+	// taking is held while the file, or which of its keys are in use, is
+	// changed or followed. Nobody holds it for as long as it takes to go
+	// through all documents: the node would miss that the store was closed.
+	taking  sync.Mutex
+	marked  nodeMark // what this node last said of itself
+	markKey string
 }
 
 // KeyFileConfig is what a KeyFile is made of.
@@ -87,13 +93,9 @@ type Followed struct {
 // it then neither reads nor writes records, until a later call finds that
 // changed. A file that is damaged, or lacks the key in use,
 // is not taken over.
-func (k *KeyFile) Follow(ctx context.Context) (Followed, error) {
-	k.changing.Lock()
-	defer k.changing.Unlock()
-	return k.follow(ctx)
-}
-
-func (k *KeyFile) follow(ctx context.Context) (f Followed, err error) {
+func (k *KeyFile) Follow(ctx context.Context) (f Followed, err error) {
+	k.taking.Lock()
+	defer k.taking.Unlock()
 	before := k.documents.keys.InUse()
 	changed, fileErr := k.reload()
 	f.File = changed
@@ -114,7 +116,18 @@ func (k *KeyFile) follow(ctx context.Context) (f Followed, err error) {
 	return f, errors.Join(fileErr, err)
 }
 
-// reload takes over what the file holds now.
+// changeFile changes the file and takes over what it then holds.
+func (k *KeyFile) changeFile(change func(path string) error) error {
+	k.taking.Lock()
+	defer k.taking.Unlock()
+	if err := change(k.config.Path); err != nil {
+		return err
+	}
+	_, err := k.reload()
+	return err
+}
+
+// reload takes over what the file holds now. The caller holds k.taking.
 func (k *KeyFile) reload() (changed bool, err error) {
 	loaded, err := seal.Load(k.config.Path)
 	if err != nil {

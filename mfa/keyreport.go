@@ -45,11 +45,11 @@ func (u KeyUse) needed(now time.Time) bool {
 	return u.InUse || u.Documents > 0 || u.People > 0 || u.Sessions > 0 || now.Before(u.TokensUntil)
 }
 
-// Report looks through all documents.
+// Report looks through all documents. ErrKeyMismatch, ErrMoved or
+// ErrUnfinishedCopy is returned as by Follow, store.ErrUnavailable when this
+// node had to stop reading on the way.
 func (k *KeyFile) Report(ctx context.Context) (KeyReport, error) {
-	k.changing.Lock()
-	defer k.changing.Unlock()
-	if _, err := k.follow(ctx); err != nil {
+	if _, err := k.Follow(ctx); err != nil {
 		return KeyReport{}, err
 	}
 	report, s, err := k.report(ctx)
@@ -104,6 +104,9 @@ func (k *KeyFile) report(ctx context.Context) (KeyReport, keyState, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		err = k.documents.ready() // or records did not open, and are missing
+	}
 	return report, s, err
 }
 

@@ -21,7 +21,11 @@ type Resealed struct {
 // Reseal seals documents anew that were sealed with a key other than the one
 // in use: at most limit (1 to store.MaxPage) after the key after. Every node
 // may do it at any time. A document that does not open is kept as it is.
+// store.ErrUnavailable is returned while this node lacks the key in use.
 func (k *KeyFile) Reseal(ctx context.Context, after string, limit int) (Resealed, error) {
+	if err := k.documents.ready(); err != nil {
+		return Resealed{}, fmt.Errorf("sealing documents anew: %w", err)
+	}
 	found, err := k.documents.store.List(ctx, "", after, limit)
 	if err != nil {
 		return Resealed{}, fmt.Errorf("listing documents: %w", err)
@@ -123,7 +127,7 @@ func (k *KeyFile) reseal(ctx context.Context, keys []string) (done int, err erro
 			}
 			done++
 		}
-		return nil
+		return k.documents.ready() // or nothing has opened
 	}, keys...)
 	if err != nil {
 		return 0, fmt.Errorf("sealing documents anew: %w", err)
@@ -167,6 +171,9 @@ func (k *KeyFile) resealed(ctx context.Context) (bool, error) {
 	})
 	if errors.Is(err, errFound) {
 		return false, nil
+	}
+	if err == nil {
+		err = k.documents.ready() // or nothing has opened
 	}
 	return true, err
 }

@@ -26,7 +26,7 @@ type Retired struct {
 func (k *KeyFile) Retire(ctx context.Context, all bool) (Retired, error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
-	if _, err := k.follow(ctx); err != nil {
+	if _, err := k.Follow(ctx); err != nil {
 		return Retired{}, err
 	}
 	report, s, err := k.report(ctx)
@@ -76,11 +76,9 @@ func (k *KeyFile) Retire(ctx context.Context, all bool) (Retired, error) {
 			return Retired{}, err
 		}
 	}
-	if err := seal.RemoveKeys(k.config.Path, gone); err != nil {
+	err = k.changeFile(func(path string) error { return seal.RemoveKeys(path, gone) })
+	if err != nil {
 		return Retired{}, fmt.Errorf("removing keys %v: %w", gone, err)
-	}
-	if _, err := k.reload(); err != nil {
-		return Retired{}, err
 	}
 	k.config.Journal.Record(Event{Kind: EventSealingKeysMade, By: Operator})
 	return result, nil

@@ -51,7 +51,7 @@ func (r Rotation) Missing() []string {
 func (k *KeyFile) Stage(ctx context.Context) (Rotation, error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
-	if _, err := k.follow(ctx); err != nil {
+	if _, err := k.Follow(ctx); err != nil {
 		return Rotation{}, err
 	}
 	s, err := k.state(ctx)
@@ -82,7 +82,7 @@ func (k *KeyFile) Stage(ctx context.Context) (Rotation, error) {
 		return Rotation{}, fmt.Errorf("%w: copy the key file of %s, with key %s, to this node",
 			ErrRotationElsewhere, s.rotation.Node, s.rotation.Pair.Sealing)
 	}
-	if err := k.mark(ctx, *s.rotation); err != nil {
+	if _, err := k.Follow(ctx); err != nil { // which tells that this node has the keys
 		return Rotation{}, err
 	}
 	if s, err = k.state(ctx); err != nil {
@@ -123,11 +123,11 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 	keys := k.documents.keys
 	pair := keys.Newest()
 	if use := keys.InUse(); pair.Sealing == use.Sealing || pair.Hashing == use.Hashing {
-		var err error
-		if pair, err = seal.AddKeys(k.config.Path); err != nil {
+		err := k.changeFile(func(path string) (err error) {
+			pair, err = seal.AddKeys(path)
 			return err
-		}
-		if _, err := k.reload(); err != nil {
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -153,6 +153,9 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
+	// Who follows in between would take the older keys into use again.
+	k.taking.Lock()
+	defer k.taking.Unlock()
 	s, err := k.state(ctx)
 	if err != nil {
 		return seal.Pair{}, err

@@ -32,8 +32,8 @@ func (s *Service) refreshToken(account string, shown session) (string, error) {
 func refreshLabel(account string) string { return "caddy-mfa refresh token " + account }
 
 // parseRefreshToken returns the session and the generation of a token that
-// was made for account.
-// Outdated says that it was made with a key that is not in use any more.
+// was made for account. Outdated says that it was made with a key that is not
+// in use any more.
 func (s *Service) parseRefreshToken(account, token string) (id string, generation int, outdated, ok bool) {
 	const longest = 256
 	named, mac, found := cutLast(token, ".")
@@ -64,8 +64,12 @@ func cutLast(s, separator string) (before, after string, found bool) {
 // ends its session, because two parties hold it.
 //
 // ErrSessionExpired is returned when token is not one of a session that
-// goes on.
+// goes on, store.ErrUnavailable while this node cannot tell.
 func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Grant, error) {
+	if err := s.documents.ready(); err != nil {
+		// The token may have been made with the key that this node lacks.
+		return nil, fmt.Errorf("refreshing session: %w", err)
+	}
 	account := caller.accountKey()
 	id, generation, outdated, ok := s.parseRefreshToken(account, token)
 	if !ok {

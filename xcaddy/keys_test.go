@@ -112,11 +112,13 @@ func TestTheSealingKeyIsRotatedWhileServing(t *testing.T) {
 	}
 
 	// The old key is needed for a while: by assertions and by backup codes.
-	if _, stderr, err := e.Command("mfa", "keys", "retire", "--address", e.Admin()); err == nil || !strings.Contains(stderr, "still needed") {
+	if _, stderr, err := e.Command("mfa", "keys", "retire", "--yes", "--address", e.Admin()); err == nil || !strings.Contains(stderr, "still needed") {
 		t.Errorf("retired at once: %v: %s", err, stderr)
 	}
-	if _, stderr, err := e.Command("mfa", "keys", "retire", "--all", "--address", e.Admin()); err == nil || !strings.Contains(stderr, "--yes") {
-		t.Errorf("retired all without a question: %v: %s", err, stderr)
+	for _, all := range []string{"--all=false", "--all"} {
+		if _, stderr, err := e.Command("mfa", "keys", "retire", all, "--address", e.Admin()); err == nil || !strings.Contains(stderr, "--yes") {
+			t.Errorf("retired with %s without a question: %v: %s", all, err, stderr)
+		}
 	}
 	e.Kill()
 	e.Start("")
@@ -128,7 +130,7 @@ func TestTheSealingKeyIsRotatedWhileServing(t *testing.T) {
 		t.Errorf("%v backup codes are told of that work no more", left)
 	}
 	pairOf(t, bob.showCode(bob.code(0))).wantOpens(t, e, "bob", bob.token, "GOOGLE_AUTH", "mfa")
-	if out := keysCommand(t, e, "retire"); !strings.Contains(out, "no key but those in use") {
+	if out := keysCommand(t, e, "retire", "--yes"); !strings.Contains(out, "no key but those in use") {
 		t.Errorf("retired again: %s", out)
 	}
 	e.Stop()

@@ -35,11 +35,18 @@ func AddKeys(path string) (Pair, error) {
 }
 
 // RemoveKeys takes the keys that gone names out of the key file at path, as a
-// whole like AddKeys. It is an error to leave it without a key.
+// whole like AddKeys. ErrUnknownKey is returned when it does not hold one of
+// them. It is an error to leave it without a key.
 func RemoveKeys(path string, gone []KeyID) error {
 	r, err := read(path)
 	if err != nil {
 		return err
+	}
+	held := append(identify(r.sealing), identify(r.hashing)...)
+	for _, id := range gone {
+		if !slices.Contains(held, id) {
+			return fmt.Errorf("%s: %w %s", path, ErrUnknownKey, id)
+		}
 	}
 	if r.sealing, err = without(r.sealing, gone); err != nil {
 		return fmt.Errorf("removing sealing key: %w", err)

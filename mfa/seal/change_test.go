@@ -140,6 +140,9 @@ func TestAKeyThatWasRemovedIsGoneAndTheLastOneStays(t *testing.T) {
 	if err := seal.RemoveKeys(path, []seal.KeyID{pair.Sealing}); err == nil {
 		t.Error("the last key was removed")
 	}
+	if err := seal.RemoveKeys(path, []seal.KeyID{first.Sealing}); !errors.Is(err, seal.ErrUnknownKey) {
+		t.Errorf("a key that is gone is removed: %v", err)
+	}
 	if after, err := os.ReadFile(path); err != nil || !slices.Equal(after, before) {
 		t.Errorf("the file was changed (%v)", err)
 	}
