@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -51,6 +52,9 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connecting, MinConnectTimeout: connectTimeout}),
 		// When no member can be connected to, say so at once.
 		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+			if method == pb.Auth_Authenticate_FullMethodName && s.anonymous != nil {
+				conn = s.anonymous.ActiveConnection()
+			}
 			return invoke(ctx, method, request, reply, conn, append(options, grpc.WaitForReady(false))...)
 		}),
 	}
@@ -59,10 +63,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		// in the settings of TLS.
 		options = append(options, grpc.WithAuthority(config.TLS.ServerName))
 	}
-	client, err := clientv3.New(clientv3.Config{
+	settings := clientv3.Config{
 		Endpoints:            config.Endpoints,
-		Username:             config.Username,
-		Password:             config.Password,
 		TLS:                  tls,
 		DialTimeout:          config.Timeout, // of the log in
 		DialKeepAliveTime:    keepaliveTime,
@@ -71,7 +73,15 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		Context:              s.life,
 		Logger:               zap.NewNop(), // its warnings are the errors of ours
 		DialOptions:          options,
-	})
+	}
+	if config.Username != "" {
+		if s.anonymous, err = clientv3.New(settings); err != nil {
+			s.end()
+			return nil, refusal(s.unavailable("connecting to", err))
+		}
+	}
+	settings.Username, settings.Password = config.Username, config.Password
+	client, err := clientv3.New(settings)
 	if err != nil {
 		s.end()
 		return nil, refusal(s.unavailable("logging in to", err))

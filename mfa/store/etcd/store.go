@@ -25,7 +25,11 @@ type Store struct {
 	at      layout
 	timeout time.Duration
 	client  *clientv3.Client
-	cluster atomic.Uint64 // its ID, once it has answered
+	// anonymous is what client logs in over, nil without a user. Client sends
+	// its token along with every request, and etcd 3.4 refuses to exchange one
+	// that it no longer knows.
+	anonymous *clientv3.Client
+	cluster   atomic.Uint64 // its ID, once it has answered
 
 	// writer and writes tell the writes of all stores apart.
 	writer string
@@ -166,11 +170,13 @@ func (s *Store) shut() error {
 	s.calls.Wait()
 	s.end()
 	s.behind.Wait()
-	if s.client == nil {
-		return nil
-	}
-	if err := s.client.Close(); err != nil && s.client.Ctx().Err() == nil {
-		return fmt.Errorf("closing connections to etcd: %w", err)
+	for _, client := range []*clientv3.Client{s.client, s.anonymous} {
+		if client == nil {
+			continue
+		}
+		if err := client.Close(); err != nil && client.Ctx().Err() == nil {
+			return fmt.Errorf("closing connections to etcd: %w", err)
+		}
 	}
 	return nil
 }
