@@ -191,7 +191,7 @@ func TestOnlyPathsOfTheSiteAreGoneBackTo(t *testing.T) {
 	e.Start(pageSite(adminGate))
 	alice := enrolled(t, e, "alice", nil)
 	v := visit(t, e, desktop, alice.token)
-	for _, target := range []string{"https://evil.test/", "//evil.test/", "/\\evil.test/", "/\t/evil.test/", "javascript:alert(1)", "data:text/html,x", "", "x"} {
+	for _, target := range []string{"https://evil.test/", "//evil.test/", "/\\evil.test/", "/\t/evil.test/", "/\t/[", "javascript:alert(1)", "data:text/html,x", "", "x"} {
 		v.Run(chromedp.Navigate("about:blank"))
 		v.Eval(`window.target = ` + fmt.Sprintf("%q", target))
 		v.open("/mfa/?return_to=" + v.Eval(`encodeURIComponent(window.target)`))

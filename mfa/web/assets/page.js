@@ -20,8 +20,12 @@ const back = (() => {
   if (!/^\/(?![/\\])/.test(path) || caller.embedded) {
     return "";
   }
-  const target = new URL(path, location.origin);
-  return target.origin === location.origin ? target.href : "";
+  try {
+    const target = new URL(path, location.origin);
+    return target.origin === location.origin ? target.href : "";
+  } catch {
+    return ""; // no URL at all, such as one of a tab between two slashes
+  }
 })();
 
 let waiting = true; // for somebody to be signed in
