@@ -183,7 +183,13 @@ func TestALinkDoesNotTurnASignedInPersonIntoAnother(t *testing.T) {
 	v.open("/mfa/#access_token=" + e.Token("mallory", nil))
 	v.await("manage") // mallory has nothing to manage
 	v.shows("Authenticator app")
-	v.clean()
+	// Nor when it cannot be told at once that somebody is.
+	v.SetOffline(true)
+	v.Eval(`location.hash = "access_token=` + e.Token("mallory", nil) + `"`)
+	v.await("failed")
+	v.SetOffline(false)
+	v.await("manage")
+	v.shows("Authenticator app")
 }
 
 func TestOnlyPathsOfTheSiteAreGoneBackTo(t *testing.T) {
