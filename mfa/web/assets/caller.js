@@ -70,12 +70,12 @@ export function hello() {
   }
 }
 
-// keep takes the pair that an answer brought. Who handed the access token
-// over gets the pair for it, at exactly the origin that did so; nobody else
-// does.
-export function keep({ fullAccessToken, refreshToken, expiresAt }) {
-  if (!bearer) {
-    return; // the cookie has it
+// keep takes the pair that the answer to a request with token brought. Who
+// handed the access token over gets the pair for it, at exactly the origin
+// that did so; nobody else does.
+export function keep({ fullAccessToken, refreshToken, expiresAt }, token) {
+  if (!token || token !== bearer && token !== full) {
+    return; // the cookie has it, or it is of whom the page spoke for before
   }
   full = fullAccessToken;
   if (giver) {
