@@ -42,9 +42,16 @@ func (v *visitor) inFrame(expression string) {
 	})
 }
 
-// newCodesInFrame gets new backup codes at the page in a frame, which takes a
-// code of the app.
+// newCodesInFrame gets new backup codes at the page in a frame.
 func (v *visitor) newCodesInFrame(p *person) {
+	v.T.Helper()
+	v.askForCodesInFrame(p)
+	v.inFrame(`document.getElementById("codes")`)
+}
+
+// askForCodesInFrame asks for new backup codes there, and sends the code of
+// the app that this takes.
+func (v *visitor) askForCodesInFrame(p *person) {
 	v.T.Helper()
 	v.inFrame(`document.getElementById("card").dataset.view === "manage"`)
 	v.EvalIn(v.edge.URL, `[...document.querySelectorAll("button")].find((b) => b.innerText === "Get new codes").click()`)
@@ -52,7 +59,6 @@ func (v *visitor) newCodesInFrame(p *person) {
 	v.EvalIn(v.edge.URL, `document.getElementById("dialog-go").click()`)
 	v.inFrame(`document.getElementById("code")`)
 	v.EvalIn(v.edge.URL, `(() => { const c = document.getElementById("code"); c.value = "`+edgetest.Code(v.T, p.secret)+`"; c.dispatchEvent(new Event("input")); })()`)
-	v.inFrame(`document.getElementById("codes")`)
 }
 
 func TestThePagesDocumentIsTrue(t *testing.T) {
@@ -114,6 +120,36 @@ func TestAListedAppHandsItsTokenOverAndGetsThePair(t *testing.T) {
 	}
 	if refresh := v.Eval(`told.find((one) => one.type === "mfa:verified").refreshToken.length > 20`); refresh != "true" {
 		t.Error("the app got no refresh token")
+	}
+}
+
+func TestAListedAppGetsNoPairThatTheCookieHasAskedFor(t *testing.T) {
+	e := edgetest.New(t)
+	origin := app(t, e)
+	e.Start(pageSite(adminGate, "page {", "frame_ancestors "+origin, "}"))
+	alice := enrolled(t, e, "alice", nil)
+	v := visit(t, e, desktop, alice.token)
+	v.Run(chromedp.Navigate(origin))
+	v.inFrame(`document.getElementById("card").dataset.view === "manage"`)
+	// The app hands another's token over while the answer is on its way.
+	v.EvalIn(e.URL, `(() => {
+		const send = window.fetch;
+		window.fetch = async (path, options) => {
+			const response = await send(path, options);
+			if (path === "verify-login") {
+				const heard = new Promise((go) => { addEventListener("message", go, { once: true }); });
+				window.held = true;
+				await heard;
+			}
+			return response;
+		};
+	})()`)
+	v.askForCodesInFrame(alice)
+	v.inFrame(`window.held`)
+	v.Eval(`frames[0].postMessage({ type: "mfa:token", accessToken: "` + e.Token("mallory", nil) + `" }, "` + e.URL + `")`)
+	v.inFrame(`document.getElementById("code") === null`)
+	if told := v.Eval(`JSON.stringify(told.filter((one) => one.type !== "mfa:ready"))`); told != "[]" {
+		t.Errorf("the app is told %s", told)
 	}
 }
 
@@ -183,7 +219,13 @@ func TestALinkDoesNotTurnASignedInPersonIntoAnother(t *testing.T) {
 	v.open("/mfa/#access_token=" + e.Token("mallory", nil))
 	v.await("manage") // mallory has nothing to manage
 	v.shows("Authenticator app")
-	v.clean()
+	// Nor when it cannot be told at once that somebody is.
+	v.SetOffline(true)
+	v.Eval(`location.hash = "access_token=` + e.Token("mallory", nil) + `"`)
+	v.await("failed")
+	v.SetOffline(false)
+	v.await("manage")
+	v.shows("Authenticator app")
 }
 
 func TestOnlyPathsOfTheSiteAreGoneBackTo(t *testing.T) {
@@ -191,7 +233,7 @@ func TestOnlyPathsOfTheSiteAreGoneBackTo(t *testing.T) {
 	e.Start(pageSite(adminGate))
 	alice := enrolled(t, e, "alice", nil)
 	v := visit(t, e, desktop, alice.token)
-	for _, target := range []string{"https://evil.test/", "//evil.test/", "/\\evil.test/", "/\t/evil.test/", "javascript:alert(1)", "data:text/html,x", "", "x"} {
+	for _, target := range []string{"https://evil.test/", "//evil.test/", "/\\evil.test/", "/\t/evil.test/", "/\t/[", "javascript:alert(1)", "data:text/html,x", "", "x"} {
 		v.Run(chromedp.Navigate("about:blank"))
 		v.Eval(`window.target = ` + fmt.Sprintf("%q", target))
 		v.open("/mfa/?return_to=" + v.Eval(`encodeURIComponent(window.target)`))

@@ -117,6 +117,38 @@ func TestANewPhoneTakesTheAppOver(t *testing.T) {
 	v.clean()
 }
 
+func TestAnAddressIsNotTakenForConfirmedWhenThatCannotBeTold(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(pageSite(adminGate))
+	alice := enrolled(t, e, "alice", nil)
+	e.Do("POST", "/mfa/setup", alice.pair.access, map[string]any{"mfaType": "MAGIC_LINK", "email": "alice@example.org"}).Data(t)
+	activate(e, onlyToken(t, e)).WantMessage(t, "Magic link MFA activated successfully")
+	v := visit(t, e, desktop, alice.token)
+	v.open("/mfa/")
+	v.await("manage")
+	v.Eval(`(() => {
+		const send = window.fetch;
+		window.asked = -1;
+		window.fetch = async (path, options) => {
+			const response = await send(path, options);
+			if (path === "setup" && response.ok) {
+				window.asked = 0;
+			}
+			const first = path === "credentials" && window.asked >= 0 && window.asked++ === 0;
+			return first ? new Response("", { status: 503 }) : response;
+		};
+	})()`)
+	v.Eval(`[...document.querySelectorAll("[data-type=MAGIC_LINK] button")].find((b) => b.innerText === "Set up anew").click()`)
+	v.await("setup-link")
+	v.fill("#email", "alice@example.com")
+	v.press("Send link")
+	v.stepUp(alice, 0)
+	v.until("window.asked >= 3")
+	if view := v.Eval(`document.getElementById("card").dataset.view`); view != "inbox" {
+		t.Errorf("the page is at %s:\n%s", view, v.text())
+	}
+}
+
 func TestASignOutEverywhereSaysWhatItDoes(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(pageSite(adminGate))

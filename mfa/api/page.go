@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -17,11 +18,7 @@ func (h *Handler) magicLinkPage(w http.ResponseWriter, r *http.Request) error {
 	if !h.linkPage {
 		return errNotFound
 	}
-	if slashes := len(r.URL.Path) - len(strings.TrimRight(r.URL.Path, "/")); slashes > 0 {
-		// The page refers to its parts relative to the path without a
-		// slash. A browser keeps the fragment.
-		w.Header().Set("Location", strings.Repeat("../", slashes)+"magic-link")
-		w.WriteHeader(http.StatusPermanentRedirect)
+	if leadTo(w, r, h.prefix+"/magic-link") {
 		return nil
 	}
 	content, policy := h.site.LinkPage(r.Header.Get("Accept-Language"))
@@ -34,18 +31,29 @@ func (h *Handler) selfService(w http.ResponseWriter, r *http.Request) error {
 	if !h.page {
 		return errNotFound
 	}
-	if !strings.HasSuffix(r.URL.Path, "/") || strings.HasSuffix(r.URL.Path, "//") {
-		// The page refers to its parts relative to the path with one slash.
-		to := h.prefix + "/"
-		if r.URL.RawQuery != "" {
-			to += "?" + r.URL.RawQuery
-		}
-		w.Header().Set("Location", to)
-		w.WriteHeader(http.StatusPermanentRedirect)
+	if leadTo(w, r, h.prefix+"/") {
 		return nil
 	}
 	content, policy := h.site.Page(r.Header.Get("Accept-Language"))
 	return writePage(w, r, content, policy)
+}
+
+// leadTo sends a browser that has asked for a page by another spelling of
+// its path to own, and reports whether it did. A page refers to its parts
+// relative to its URL: at /files/x%2f..%2f..%2fmfa%2f, of which a browser
+// takes the last part for one segment, they would be files of the
+// upstream's. A browser keeps the fragment.
+func leadTo(w http.ResponseWriter, r *http.Request, own string) bool {
+	own = (&url.URL{Path: own}).EscapedPath()
+	if r.URL.EscapedPath() == own {
+		return false
+	}
+	if r.URL.RawQuery != "" {
+		own += "?" + r.URL.RawQuery
+	}
+	w.Header().Set("Location", own)
+	w.WriteHeader(http.StatusPermanentRedirect)
+	return true
 }
 
 func writePage(w http.ResponseWriter, r *http.Request, content []byte, policy string) error {

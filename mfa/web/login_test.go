@@ -61,3 +61,32 @@ func TestALoginThatIsNotTheirsIsRefused(t *testing.T) {
 		t.Errorf("sent %v", posts)
 	}
 }
+
+func TestAnAnswerAboutALinkSaysNothingOfTheNext(t *testing.T) {
+	for _, press := range []string{"#confirm", "#deny"} {
+		s, b := openLogin(t, answer{status: 200, body: activated})
+		b.Eval(`(() => {
+			const send = window.fetch;
+			window.fetch = async (path, options) => {
+				const response = await send(path, options);
+				if (!path.endsWith("inspect")) {
+					document.body.dataset.held = "";
+					await new Promise((go) => { window.answer = go; });
+					delete document.body.dataset.held;
+				}
+				return response;
+			};
+		})()`)
+		held := chromedp.WaitReady(chromedp.CSS("body[data-held]"))
+		b.Run(chromedp.SendKeys(chromedp.CSS("#number"), "42"), chromedp.Click(chromedp.CSS(press)), held)
+		b.Eval(`(() => { document.getElementById("number").dataset.first = ""; location.hash = "token=another"; })()`)
+		b.Run(chromedp.WaitReady(chromedp.CSS("#number:not([data-first])")))
+		b.Eval("window.answer()")
+		b.Run(chromedp.SendKeys(chromedp.CSS("#number"), "17"), chromedp.Click(confirm), held)
+		b.Eval("window.answer()")
+		b.await("done")
+		if posts := s.received(); len(posts) != 2 || !strings.Contains(posts[1].body, "another") {
+			t.Errorf("after %s, sent %v", press, posts)
+		}
+	}
+}

@@ -50,7 +50,7 @@ export async function call(method, path, body) {
     result = await request(method, path, body, authorization());
   }
   if (result.status === 200 && result.answer.fullAccessToken) {
-    keep(result.answer);
+    keep(result.answer, result.token);
   }
   return result;
 }

@@ -31,18 +31,19 @@ export function drop() {
 }
 
 // takeFragment reads #access_token=… and takes it out of the address bar and
-// the history at once. It tells whether a token was there.
+// the history at once. It returns the token, "" for none.
 export function takeFragment() {
   const fragment = location.hash.slice(1);
   if (location.href.includes("#")) {
     history.replaceState(history.state, "", location.pathname + location.search);
   }
-  const token = new URLSearchParams(fragment).get("access_token") || "";
-  if (token) {
-    bearer = token;
-    full = giver = "";
-  }
-  return token !== "";
+  return new URLSearchParams(fragment).get("access_token") || "";
+}
+
+// take has the page speak for whom token is of.
+export function take(token) {
+  bearer = token;
+  full = giver = "";
 }
 
 // listen takes an access token from the page around this one: its origin
@@ -69,12 +70,12 @@ export function hello() {
   }
 }
 
-// keep takes the pair that an answer brought. Who handed the access token
-// over gets the pair for it, at exactly the origin that did so; nobody else
-// does.
-export function keep({ fullAccessToken, refreshToken, expiresAt }) {
-  if (!bearer) {
-    return; // the cookie has it
+// keep takes the pair that the answer to a request with token brought. Who
+// handed the access token over gets the pair for it, at exactly the origin
+// that did so; nobody else does.
+export function keep({ fullAccessToken, refreshToken, expiresAt }, token) {
+  if (!token || token !== bearer && token !== full) {
+    return; // the cookie has it, or it is of whom the page spoke for before
   }
   full = fullAccessToken;
   if (giver) {

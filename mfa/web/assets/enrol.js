@@ -202,7 +202,7 @@ function linkView() {
 // inbox waits until the mailed link was opened and confirmed, wherever that
 // is.
 async function inbox({ email, expiresAt, backupCodes }, resolve, again) {
-  const before = await listed();
+  let before = await listed();
   const signal = show("inbox", t("checkMail"), sign("mail"), h("p", { class: "lead" }, t("inboxLead", { email })),
     waiting(expiresAt), button(t("otherAddress"), again, "quiet"), button(t("back"), () => resolve(null), "plain"));
   every(2000, signal, async () => {
@@ -211,6 +211,7 @@ async function inbox({ email, expiresAt, backupCodes }, resolve, again) {
     if (signal.aborted) {
       return false;
     }
+    before ??= now; // what could not be told is not news when it can
     if (now && now !== before) {
       resolve({ codes: backupCodes, session: false });
       return false;
@@ -224,8 +225,9 @@ async function inbox({ email, expiresAt, backupCodes }, resolve, again) {
   });
 }
 
-// listed tells the mail factors apart: confirming one makes it another.
+// listed tells the mail factors apart: confirming one makes it another. It
+// returns "" when there is none, null when that cannot be told.
 async function listed() {
   const { status, data } = await call("GET", "credentials");
-  return status === 200 && data.filter((one) => one.type === "MAGIC_LINK").map((one) => one.id + one.createdAt).join() || "";
+  return status === 200 ? data.filter((one) => one.type === "MAGIC_LINK").map((one) => one.id + one.createdAt).join() : null;
 }

@@ -83,7 +83,11 @@ function login(asked) {
   const deny = h("button", { type: "button", id: "deny", class: "quiet" }, t("notMe"));
   const send = once(approve, async () => {
     detail.say("");
+    const sent = token;
     const result = await open("magic-link/activate", { token, matchNumber: number.value.trim() });
+    if (token !== sent) {
+      return; // another link was opened meanwhile
+    }
     if (result.status === 200) {
       token = "";
       view("done", t("approved"), t("approvedLead"));
@@ -95,7 +99,11 @@ function login(asked) {
     number.focus();
   });
   deny.addEventListener("click", once(deny, async () => {
+    const sent = token;
     const result = await open("magic-link/deny", { token });
+    if (token !== sent) {
+      return;
+    }
     if (result.status === 200) {
       token = "";
       view("done", t("denied"), t("deniedLead"));

@@ -8,7 +8,8 @@ import { addChoices, enrol } from "./enrol.js";
 import { manage } from "./manage.js";
 import { accepts, askFactor } from "./verify.js";
 
-// Before anything else: the token leaves the address bar.
+// Before anything else: the token leaves the address bar. It counts for
+// nothing until it is known that no cookie speaks for somebody.
 let fragment = caller.takeFragment();
 
 const query = new URLSearchParams(location.search);
@@ -20,18 +21,32 @@ const back = (() => {
   if (!/^\/(?![/\\])/.test(path) || caller.embedded) {
     return "";
   }
-  const target = new URL(path, location.origin);
-  return target.origin === location.origin ? target.href : "";
+  try {
+    const target = new URL(path, location.origin);
+    return target.origin === location.origin ? target.href : "";
+  } catch {
+    return ""; // no URL at all, such as one of a tab between two slashes
+  }
 })();
 
 let waiting = true; // for somebody to be signed in
 
 async function start() {
   waiting = false;
-  if (fragment && settings.cookie && (await byCookie()).status === 200) {
-    caller.drop(); // a link does not turn a signed-in person into another
+  if (fragment && settings.cookie) {
+    const known = await byCookie();
+    if (known.status === 200) {
+      fragment = ""; // a link does not turn a signed-in person into another
+      caller.drop();
+    } else if (!signedOut(known)) {
+      fail(known); // who is signed in cannot be told just now
+      return;
+    }
   }
-  fragment = false;
+  if (fragment) {
+    caller.take(fragment);
+    fragment = "";
+  }
   const status = await call("GET", "status");
   if (status.status !== 200) {
     fail(status);
@@ -212,8 +227,9 @@ caller.listen(() => {
   }
 });
 addEventListener("hashchange", () => {
-  if (caller.takeFragment()) {
-    fragment = true;
+  const token = caller.takeFragment();
+  if (token) {
+    fragment = token;
     start();
   }
 });
