@@ -40,6 +40,7 @@ func TestABrowserIsSentToWhereItCanDoSomething(t *testing.T) {
 		{"HEAD", "/admin/x", session, "/mfa/?return_to=%2Fadmin%2Fx"},
 		{"GET", "//evil.example/../../admin/x", session, "/mfa/?return_to=%2F"},
 		{"GET", "/admin/x", session + "; __Host-mfa=" + alice.pair.cookie[:40], "/mfa/?return_to=%2Fadmin%2Fx"},
+		{"GET", "/admin/x", "session=nonsense", "/mfa/?return_to=%2Fadmin%2Fx"},
 	} {
 		answer := navigate(e, test.method, test.path, test.cookie)
 		if answer.Status != 302 || answer.Header.Get("Location") != test.location || answer.Header.Get("Cache-Control") != "no-store" {
@@ -54,7 +55,6 @@ func TestABrowserIsSentToWhereItCanDoSomething(t *testing.T) {
 	} {
 		wantStatus(t, name, answer, 401)
 	}
-	wantStatus(t, "a bad cookie", navigate(e, "GET", "/admin/x", "session=nonsense"), 401)
 	if got := len(e.Upstream.Requests()); got != 0 {
 		t.Errorf("the upstream got %d requests", got)
 	}
