@@ -83,8 +83,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	settings.Username, settings.Password = config.Username, config.Password
 	client, err := clientv3.New(settings)
 	if err != nil {
-		s.end()
-		return nil, refusal(s.unavailable("logging in to", err))
+		return nil, errors.Join(refusal(s.unavailable("logging in to", err)), s.Close())
 	}
 	s.client = client
 	if err := s.check(ctx); err != nil {
