@@ -7,7 +7,7 @@ import (
 
 // accept holds a correctly signed token against the clock and against
 // the configured issuer and audience.
-func (v *Verifier) accept(claims map[string]any, identity Identity) error {
+func (v *Verifier) accept(claims object, identity Identity) error {
 	if v.issuer != "" && identity.Issuer != v.issuer {
 		return invalid("the token is from another issuer")
 	}

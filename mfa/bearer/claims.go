@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"encoding/json"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -31,21 +30,28 @@ func registered(name string) claimName {
 	return claimName{name: name, label: "the " + name + " claim"}
 }
 
+var (
+	issuerClaim   = registered("iss")
+	audienceClaim = registered("aud")
+	amrClaim      = registered("amr")
+)
+
 // value finds a claim: by its exact name, then as a dotted path. Nil is
 // returned for one that is absent or null.
-func (c claimName) value(claims map[string]any) any {
+func (c claimName) value(claims object) any {
 	value, _ := find(claims, c.name)
 	return value
 }
 
-// find walks path into object. Names of members may hold dots themselves,
-// so the longest first step that exists and leads on wins.
-func find(object map[string]any, path string) (any, bool) {
-	if value, ok := object[path]; ok {
+// find walks path into o. Names of members may hold dots themselves, so the
+// longest first step that exists and leads on wins.
+func find(o object, path string) (value any, ok bool) {
+	if value, ok := o.member(path); ok {
 		return value, true
 	}
 	for end := strings.LastIndexByte(path, '.'); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		if inner, ok := object[path[:end]].(map[string]any); ok {
+		value, _ := o.member(path[:end])
+		if inner, ok := value.(object); ok {
 			if value, ok := find(inner, path[end+1:]); ok {
 				return value, true
 			}
@@ -55,7 +61,7 @@ func find(object map[string]any, path string) (any, bool) {
 }
 
 // text reads a string.
-func (c claimName) text(claims map[string]any) (string, error) {
+func (c claimName) text(claims object) (string, error) {
 	switch value := c.value(claims).(type) {
 	case nil:
 		return "", nil
@@ -67,23 +73,24 @@ func (c claimName) text(claims map[string]any) (string, error) {
 }
 
 // identifier reads a string or an integer.
-func (c claimName) identifier(claims map[string]any) (string, error) {
+func (c claimName) identifier(claims object) (string, error) {
 	return c.scalar(c.value(claims))
 }
 
 // names reads a string or an integer, an array of these, or the names of
 // an object's members.
-func (c claimName) names(claims map[string]any) ([]string, error) {
+func (c claimName) names(claims object) ([]string, error) {
 	var values []any
 	switch value := c.value(claims).(type) {
 	case nil:
 		return nil, nil
 	case []any:
 		values = value
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(value)) {
-			values = append(values, name)
+	case object:
+		for _, member := range value {
+			values = append(values, member.name)
 		}
+		slices.SortFunc(values, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 	default:
 		values = []any{value}
 	}
@@ -117,7 +124,7 @@ func (c claimName) scalar(value any) (string, error) {
 }
 
 // list reads an array of strings, or one string as an array of one.
-func (c claimName) list(claims map[string]any) ([]string, error) {
+func (c claimName) list(claims object) ([]string, error) {
 	switch value := c.value(claims).(type) {
 	case nil:
 		return nil, nil
@@ -140,7 +147,7 @@ func (c claimName) list(claims map[string]any) ([]string, error) {
 
 // texts reads what a person would compare a claim with: a string, number or
 // boolean, or an array of these. Nil is returned for anything else.
-func (c claimName) texts(claims map[string]any) []string {
+func (c claimName) texts(claims object) []string {
 	values, ok := c.value(claims).([]any)
 	if !ok {
 		values = []any{c.value(claims)}
@@ -161,16 +168,11 @@ func (c claimName) texts(claims map[string]any) []string {
 
 // words reads an array of strings, or one string of words with spaces or
 // commas between.
-func (c claimName) words(claims map[string]any) ([]string, error) {
+func (c claimName) words(claims object) ([]string, error) {
 	if value, ok := c.value(claims).(string); ok {
-		words := strings.FieldsFunc(value, func(r rune) bool {
+		return strings.FieldsFunc(value, func(r rune) bool {
 			return r == ',' || unicode.IsSpace(r)
-		})
-		// A word must not keep the whole text in memory.
-		for i, word := range words {
-			words[i] = strings.Clone(word)
-		}
-		return words, nil
+		}), nil
 	}
 	return c.list(claims)
 }
@@ -206,8 +208,9 @@ func isInteger(number string) bool {
 
 // timeClaim reads a NumericDate (RFC 7519 section 2). The zero time is
 // returned when the claim is absent or null.
-func timeClaim(claims map[string]any, name string) (time.Time, error) {
-	switch value := claims[name].(type) {
+func timeClaim(claims object, name string) (time.Time, error) {
+	value, _ := claims.member(name)
+	switch value := value.(type) {
 	case nil:
 		return time.Time{}, nil
 	case json.Number:

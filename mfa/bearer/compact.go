@@ -14,57 +14,83 @@ const maxToken = 8 << 10
 // compactJWS is a token taken apart (RFC 7515 section 7.1), with nothing
 // verified yet.
 type compactJWS struct {
-	algorithm string
-	keyID     string // "" when the token names no key
+	header
 	input     []byte // what was signed, exactly as it was received
 	payload   []byte
 	signature []byte
 }
 
+// header is what is read of a token's header: nothing but alg, kid, typ and
+// crit is.
+type header struct {
+	encoded   string // what it was read from
+	algorithm string
+	keyID     string // "" when the token names no key
+}
+
 // parseCompact takes a token apart and refuses all that no key could make
-// good. It reads alg, kid, typ and crit from the header, nothing else.
-func parseCompact(token string) (compactJWS, error) {
+// good. Tokens of one issuer have the same header again and again: it is not
+// read anew when it is known, which may be nil.
+func parseCompact(token string, known *header) (compactJWS, error) {
 	if len(token) > maxToken {
 		return compactJWS{}, invalid("the token is longer than 8 KiB")
 	}
-	segments := strings.SplitN(token, ".", 6)
-	switch len(segments) {
-	case 3:
-	case 5:
+	switch strings.Count(token, ".") {
+	case 2:
+	case 4:
 		return compactJWS{}, invalid("encrypted tokens (JWE) are not accepted")
 	default:
 		return compactJWS{}, invalid("the token is not a JWT of three segments")
 	}
+	dot, lastDot := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	encoded := token[:dot]
+	isKnown := known != nil && known.encoded == encoded
 	var parts [3][]byte
-	for i, segment := range segments {
+	for i, segment := range []string{encoded, token[dot+1 : lastDot], token[lastDot+1:]} {
+		if i == 0 && isKnown {
+			continue
+		}
 		part, ok := decodeSegment(segment)
 		if !ok {
 			return compactJWS{}, invalid("the token is not base64url without padding")
 		}
 		parts[i] = part
 	}
-	header, err := decodeObject(parts[0])
+	parsed := compactJWS{input: []byte(token[:lastDot]), payload: parts[1], signature: parts[2]}
+	if isKnown {
+		parsed.header = *known
+		return parsed, nil
+	}
+	read, err := parseHeader(parts[0])
 	if err != nil {
-		return compactJWS{}, invalid("the header's members " + err.Error())
+		return compactJWS{}, err
 	}
-	parsed := compactJWS{
-		input:     []byte(token[:len(token)-len(segments[2])-1]),
-		payload:   parts[1],
-		signature: parts[2],
+	parsed.header = read
+	parsed.encoded = encoded
+	return parsed, nil
+}
+
+// parseHeader reads all of a header but what it was read from.
+func parseHeader(decoded []byte) (header, error) {
+	members, err := decodeObject(decoded)
+	if err != nil {
+		return header{}, invalid("the header's members " + err.Error())
 	}
-	if _, ok := header["crit"]; ok {
-		return compactJWS{}, invalid("tokens with a crit header are not accepted")
+	if _, ok := members.member("crit"); ok {
+		return header{}, invalid("tokens with a crit header are not accepted")
 	}
-	if !isAccessTokenType(header["typ"]) {
-		return compactJWS{}, invalid("the header's typ is not that of an access token")
+	if typ, _ := members.member("typ"); !isAccessTokenType(typ) {
+		return header{}, invalid("the header's typ is not that of an access token")
 	}
-	parsed.algorithm, _ = header["alg"].(string)
+	var parsed header
+	algorithm, _ := members.member("alg")
+	parsed.algorithm, _ = algorithm.(string)
 	if !isSupported(parsed.algorithm) {
-		return compactJWS{}, invalid("the header's alg is missing or not accepted")
+		return header{}, invalid("the header's alg is missing or not accepted")
 	}
-	if keyID, ok := header["kid"]; ok {
+	if keyID, ok := members.member("kid"); ok {
 		if parsed.keyID, ok = keyID.(string); !ok {
-			return compactJWS{}, invalid("the header's kid must be a string")
+			return header{}, invalid("the header's kid must be a string")
 		}
 	}
 	return parsed, nil

@@ -93,7 +93,7 @@ func claimLabel(meaning, name string) string {
 
 // identity reads the claims of a token. The claims have not been judged
 // yet: an identity from here may have expired.
-func (n claimNames) identity(claims map[string]any) (Identity, error) {
+func (n claimNames) identity(claims object) (Identity, error) {
 	var identity Identity
 	var err error
 	fail := func(e error) {
@@ -109,9 +109,9 @@ func (n claimNames) identity(claims map[string]any) (Identity, error) {
 	identity.Email = orAbsent(n.email.text(claims))
 	identity.Organizations = list(n.organization.names(claims))
 	identity.Roles = orAbsent(n.roles.words(claims))
-	identity.Issuer = text(registered("iss").text(claims))
-	identity.Audience = list(registered("aud").list(claims))
-	identity.AMR = list(registered("amr").list(claims))
+	identity.Issuer = text(issuerClaim.text(claims))
+	identity.Audience = list(audienceClaim.list(claims))
+	identity.AMR = list(amrClaim.list(claims))
 	identity.AuthTime = moment(timeClaim(claims, "auth_time"))
 	identity.IssuedAt = moment(timeClaim(claims, "iat"))
 	identity.Expiry = moment(timeClaim(claims, "exp"))

@@ -1,9 +1,9 @@
 package bearer
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -17,11 +17,21 @@ var (
 	errNestedDeep = errors.New("are nested too deep")
 )
 
+// object is a JSON object of which nothing but the names of its members has
+// been decoded: most claims of a token are never asked for. It comes from
+// decodeObject, which has looked at all of it.
+type object []member
+
+type member struct {
+	name string
+	rest string // the value, and what follows it
+}
+
 // decodeObject decodes one JSON object. Numbers keep their digits, and
 // nothing is left to chance that two readers might see differently:
 // duplicate members (RFC 7515 section 4, RFC 7519 section 4) and invalid
 // UTF-8 are refused, names keep their case.
-func decodeObject(data []byte) (map[string]any, error) {
+func decodeObject(data []byte) (object, error) {
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
 	}
@@ -29,22 +39,53 @@ func decodeObject(data []byte) (map[string]any, error) {
 	if !json.Valid(data) {
 		return nil, errNotObject
 	}
-	d := decoder{rest: data}
-	value, err := d.value(0)
-	if err != nil {
-		return nil, err
-	}
-	object, ok := value.(map[string]any)
-	if !ok {
+	d := decoder{rest: string(data)}
+	if d.peek() != '{' {
 		return nil, errNotObject
 	}
-	return object, nil
+	return d.object(0)
+}
+
+// member decodes the value of the member called name: nil for null, or a
+// string, a json.Number, a bool, an object, or an []any of these.
+func (o object) member(name string) (value any, ok bool) {
+	for _, m := range o {
+		if m.name == name {
+			d := decoder{rest: m.rest}
+			value, err := d.value(0)
+			return value, err == nil // there is none, as all was looked at
+		}
+	}
+	return nil, false
+}
+
+// manyMembers is from how many members on duplicates are looked for with a
+// map.
+const manyMembers = 16
+
+// distinct reports whether no two members share a name.
+func (o object) distinct() bool {
+	if len(o) < manyMembers {
+		for i, m := range o {
+			for _, other := range o[:i] {
+				if m.name == other.name {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	seen := make(map[string]struct{}, len(o))
+	for _, m := range o {
+		seen[m.name] = struct{}{}
+	}
+	return len(seen) == len(o)
 }
 
 // decoder reads valid JSON. It relies on that for the right answer, not for
 // coming to an end.
 type decoder struct {
-	rest []byte // what is yet to be read
+	rest string // what is yet to be read
 }
 
 func (d *decoder) value(depth int) (any, error) {
@@ -86,31 +127,53 @@ func (d *decoder) array(depth int) (any, error) {
 	return array, nil
 }
 
-func (d *decoder) object(depth int) (any, error) {
-	object := map[string]any{}
+func (d *decoder) object(depth int) (object, error) {
+	o := make(object, 0, 8)
 	for d.more('}') {
 		name, err := d.text()
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := object[name]; ok {
-			return nil, errDuplicate
-		}
 		d.skip() // the colon
-		if object[name], err = d.value(depth + 1); err != nil {
+		o = append(o, member{name: name, rest: d.rest})
+		if err := d.pass(depth + 1); err != nil {
 			return nil, err
 		}
 	}
-	return object, nil
+	if !o.distinct() {
+		return nil, errDuplicate
+	}
+	return o, nil
+}
+
+// pass passes over a value and looks at all of it.
+func (d *decoder) pass(depth int) error {
+	switch d.peek() {
+	case '{', '[':
+		_, err := d.value(depth)
+		return err
+	case '"':
+		_, err := d.text()
+		return err
+	}
+	if d.literal() == "" {
+		return errNotObject
+	}
+	return nil
 }
 
 // peek passes over white space and returns the byte after it, 0 at the end.
 func (d *decoder) peek() byte {
-	d.rest = bytes.TrimLeft(d.rest, " \t\r\n")
-	if len(d.rest) == 0 {
-		return 0
+	for i := range len(d.rest) {
+		switch d.rest[i] {
+		case ' ', '\t', '\r', '\n':
+		default:
+			d.rest = d.rest[i:]
+			return d.rest[0]
+		}
 	}
-	return d.rest[0]
+	d.rest = ""
+	return 0
 }
 
 // skip passes over the next byte that is not white space.
@@ -152,10 +215,10 @@ func (d *decoder) text() (string, error) {
 	quoted := d.rest[:end+1]
 	d.rest = d.rest[end+1:]
 	if !escaped {
-		return string(quoted[1:end]), nil
+		return quoted[1:end], nil
 	}
 	var text string
-	if err := json.Unmarshal(quoted, &text); err != nil {
+	if err := json.Unmarshal([]byte(quoted), &text); err != nil {
 		return "", errNotObject
 	}
 	return text, nil
@@ -163,11 +226,11 @@ func (d *decoder) text() (string, error) {
 
 // literal reads a number, true, false or null.
 func (d *decoder) literal() string {
-	end := bytes.IndexAny(d.rest, ",]} \t\r\n")
+	end := strings.IndexAny(d.rest, ",]} \t\r\n")
 	if end < 0 {
 		end = len(d.rest)
 	}
-	literal := string(d.rest[:end])
+	literal := d.rest[:end]
 	d.rest = d.rest[end:]
 	return literal
 }

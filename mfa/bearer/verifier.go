@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,6 +52,8 @@ type Verifier struct {
 	skew     time.Duration
 	claims   claimNames
 	now      func() time.Time
+
+	known atomic.Pointer[header] // of the last token whose signature was good
 }
 
 // New makes a Verifier. The error names the setting that is wrong.
@@ -106,7 +110,7 @@ func (v *Verifier) Prefetch(ctx context.Context) {
 // wrapped with the cause, when the keys cannot be had, or ctx ended while
 // waiting for them; that wait is about three seconds at most.
 func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
-	jws, err := parseCompact(token)
+	jws, err := parseCompact(token, v.known.Load())
 	if err != nil {
 		return Identity{}, err
 	}
@@ -120,6 +124,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if err := jws.verify(keys); err != nil {
 		return Identity{}, err
 	}
+	v.remember(jws.header)
 	claims, err := decodeObject(jws.payload)
 	if err != nil {
 		return Identity{}, invalid("the claims " + err.Error())
@@ -132,4 +137,16 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, err
 	}
 	return identity, nil
+}
+
+// remember has the header h of a token with a good signature known, unless
+// it is.
+func (v *Verifier) remember(h header) {
+	if known := v.known.Load(); known != nil && known.encoded == h.encoded {
+		return
+	}
+	v.known.Store(&header{
+		encoded:   strings.Clone(h.encoded), // not to keep the whole token
+		algorithm: h.algorithm, keyID: h.keyID,
+	})
 }
