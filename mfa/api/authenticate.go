@@ -229,7 +229,7 @@ func (h *Handler) open(ctx context.Context, token string) (opened, error) {
 	return o, nil
 }
 
-// size is about how much memory o takes, in bytes.
+// size is about how much memory all that o points to takes, in bytes.
 func (o opened) size() int {
 	const fixed = 512
 	return fixed + len(o.shown.Issuer) + len(o.shown.Subject) + len(o.authorization)

@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"context"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -55,14 +56,67 @@ func (c *Cached) Verify(ctx context.Context, token string) (Identity, error) {
 	if end := c.verifier.end(identity); end.Before(until) {
 		until = end
 	}
+	identity = identity.packed()
 	c.verified.Put(token, identity, identity.size(), until)
 	return identity, nil
 }
 
-// size is about how much memory an identity takes with all it points to, in
-// bytes.
+// packed returns i with all texts in one piece of memory, and the lists in
+// another: what is kept is not the token that the texts were read from, and
+// the garbage collector has little to look at.
+func (i Identity) packed() Identity {
+	length, count := len(i.Issuer)+len(i.Subject)+len(i.Email), 0
+	measure := func(list []string) {
+		count += len(list)
+		for _, text := range list {
+			length += len(text)
+		}
+	}
+	measure(i.Organizations)
+	measure(i.Roles)
+	measure(i.AMR)
+	measure(i.Audience)
+	for _, list := range i.Kept {
+		measure(list)
+	}
+
+	var texts strings.Builder
+	texts.Grow(length)
+	pack := func(text *string) {
+		from := texts.Len()
+		texts.WriteString(*text)
+		*text = texts.String()[from:]
+	}
+	lists := make([]string, 0, count)
+	packed := func(list []string) []string {
+		if list == nil {
+			return nil
+		}
+		from := len(lists)
+		lists = append(lists, list...)
+		list = lists[from:len(lists):len(lists)]
+		for k := range list {
+			pack(&list[k])
+		}
+		return list
+	}
+	pack(&i.Issuer)
+	pack(&i.Subject)
+	pack(&i.Email)
+	i.Organizations = packed(i.Organizations)
+	i.Roles = packed(i.Roles)
+	i.AMR = packed(i.AMR)
+	i.Audience = packed(i.Audience)
+	for name, list := range i.Kept {
+		i.Kept[name] = packed(list)
+	}
+	return i
+}
+
+// size is about how much memory all that i points to takes, in bytes, when it
+// is packed.
 func (i Identity) size() int {
-	n := int(unsafe.Sizeof(i)) + textSize(i.Issuer) + textSize(i.Subject) + textSize(i.Email) +
+	n := len(i.Issuer) + len(i.Subject) + len(i.Email) +
 		listSize(i.Organizations) + listSize(i.Roles) + listSize(i.AMR) + listSize(i.Audience)
 	if i.Kept != nil {
 		const emptyMap, slot = 400, 96
@@ -71,16 +125,13 @@ func (i Identity) size() int {
 			n += slot + listSize(texts)
 		}
 	}
-	return n
+	return n + n/8 // which the allocator rounds up
 }
 
 func listSize(texts []string) int {
-	n := cap(texts) * int(unsafe.Sizeof(""))
+	n := len(texts) * int(unsafe.Sizeof(""))
 	for _, text := range texts {
-		n += textSize(text)
+		n += len(text)
 	}
 	return n
 }
-
-// textSize counts what the allocator rounds up, too.
-func textSize(text string) int { return len(text) + 16 }

@@ -189,3 +189,17 @@ func TestVerifyingAKnownTokenAllocatesNothing(t *testing.T) {
 		t.Errorf("Verify allocates %v times", n)
 	}
 }
+
+// What is kept is packed, which must not show.
+func TestACacheTellsOfListsAsItsVerifier(t *testing.T) {
+	c := newClock()
+	verifier := newVerifier(t, bearer.Config{Keys: fileKeys(t, jwkOf(p256Key(), object{"kid": "a"})), Keep: []string{"plan", "seats"}}, c)
+	cached := bearer.NewCached(verifier)
+	for _, claims := range []object{
+		{"roles": []string{}, "aud": []string{}, "amr": []string{}},
+		{"roles": "a b", "aud": []string{"x", "", "y"}, "organization": object{"b": 1, "a": 2}, "plan": []string{"gold"}, "seats": 7},
+		{"email": "\u00e4@example.com", "roles": []string{"\u0001\u0002"}, "plan": []string{}},
+	} {
+		wantSame(t, cached, verifier, es256(claimsAt(c, claims)))
+	}
+}

@@ -4,21 +4,22 @@
 package tokencache
 
 import (
-	"container/list"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 // shardCount spreads tokens, by their last bytes, over that many locks.
 const shardCount = 16
 
-// overhead is what an entry takes beside its token and value, in bytes, at
-// most: some 130 for the rest of the entry and the list's element, up to 190
-// for its share of the map, whose slots of 25 bytes are largely empty, or
-// still to be cleared, while entries come and go, and what the allocator
-// rounds up.
-const overhead = 416
+// typical is what an entry takes with its token and all that its value points
+// to, in bytes: it decides for how many entries there is place.
+const typical = 1 << 10
+
+// mapSlot is an entry's share of the map, in bytes, at most: its slots of 25
+// bytes are partly empty, or still to be cleared, while entries come and go.
+const mapSlot = 64
 
 // Cache maps tokens to what they said. It is safe for concurrent use.
 //
@@ -31,11 +32,17 @@ type Cache[V any] struct {
 }
 
 type shard[V any] struct {
-	mu      sync.Mutex
-	size    int64 // in bytes, of which room are free
-	room    int64
-	entries map[string]*list.Element
-	recent  list.List // of *entry[V], the most recently used first
+	mu   sync.Mutex
+	size int64 // in bytes, of tokens and of what values point to
+	room int64 // what is free of size
+
+	// The entries lie side by side and are made once: so the memory is taken
+	// from the start on, and one more token is next to nothing more for the
+	// garbage collector to find, to mark and to free.
+	entries map[string]*entry[V]
+	unused  []entry[V] // that never were in use
+	free    *entry[V]  // the first of those that were, linked by after
+	ring    entry[V]   // after it comes the most recently used, before it the least
 }
 
 type entry[V any] struct {
@@ -43,19 +50,27 @@ type entry[V any] struct {
 	value V
 	size  int64
 
+	after, before *entry[V]
+
 	// The time in which the entry counts, by the wall clock: the monotonic
 	// one stands still while the machine sleeps.
 	from, until time.Time
 }
 
-// New makes a Cache that takes at most about maxBytes of memory. What would
-// take more than a sixteenth of that alone is not kept.
+// New makes a Cache that takes about maxBytes of memory at most, and a part of
+// that from the start on. What would take more than a sixteenth of that alone
+// is not kept.
 func New[V any](maxBytes int64, now func() time.Time) *Cache[V] {
 	c := &Cache[V]{now: func() time.Time { return now().Round(0) }}
+	size := maxBytes / shardCount
+	places := max(size/typical, 1)
+	size -= places * int64(unsafe.Sizeof(entry[V]{})+mapSlot)
 	for i := range c.shards {
-		c.shards[i].size = maxBytes / shardCount
-		c.shards[i].room = c.shards[i].size
-		c.shards[i].entries = make(map[string]*list.Element)
+		s := &c.shards[i]
+		s.size, s.room = size, size
+		s.entries = make(map[string]*entry[V], places)
+		s.unused = make([]entry[V], places)
+		s.ring.after, s.ring.before = &s.ring, &s.ring
 	}
 	return c
 }
@@ -76,51 +91,82 @@ func (c *Cache[V]) Get(token string) (value V, ok bool) {
 	s := c.shard(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	element, ok := s.entries[token]
+	e, ok := s.entries[token]
 	if !ok {
 		return value, false
 	}
-	e := element.Value.(*entry[V])
 	// Read under the lock, the clock is not behind that of a Put which has
 	// just ended, nor has it moved on while the lock was waited for.
 	now := c.now()
 	if !now.Before(e.until) {
-		s.remove(element)
+		s.remove(e)
 		return value, false
 	}
 	if now.Before(e.from) {
 		return value, false
 	}
-	s.recent.MoveToFront(element)
+	if s.ring.after != e {
+		e.unlink()
+		s.link(e)
+	}
 	return e.value, true
 }
 
 // Put keeps value for token until it expires, in place of what was kept for
-// token before. Size is about how much memory value takes together with all
-// it points to, in bytes. What was used least recently makes way.
+// token before. Size is about how much memory value points to, in bytes. What
+// was used least recently makes way.
 func (c *Cache[V]) Put(token string, value V, size int, expires time.Time) {
-	e := &entry[V]{
-		token: strings.Clone(token), value: value, size: int64(size) + int64(len(token)) + overhead,
-		from: c.now(), until: expires.Round(0),
-	}
+	token = strings.Clone(token)
+	from, until := c.now(), expires.Round(0)
+	needed := int64(size + len(token) + len(token)/8) // which the allocator rounds up
 	s := c.shard(token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.entries[e.token]; ok {
+	if old, ok := s.entries[token]; ok {
 		s.remove(old)
 	}
-	if e.size > s.size {
+	if needed > s.size {
 		return
 	}
-	for e.size > s.room {
-		s.remove(s.recent.Back())
+	for needed > s.room {
+		s.remove(s.ring.before)
 	}
-	s.room -= e.size
-	s.entries[e.token] = s.recent.PushFront(e)
+	e := s.place()
+	e.token, e.value, e.size, e.from, e.until = token, value, needed, from, until
+	s.room -= needed
+	s.entries[token] = e
+	s.link(e)
 }
 
-func (s *shard[V]) remove(element *list.Element) {
-	e := s.recent.Remove(element).(*entry[V])
+// place returns an entry that is not in use.
+func (s *shard[V]) place() *entry[V] {
+	if last := len(s.unused) - 1; last >= 0 {
+		e := &s.unused[last]
+		s.unused = s.unused[:last]
+		return e
+	}
+	if s.free == nil {
+		s.remove(s.ring.before)
+	}
+	e := s.free
+	s.free = e.after
+	return e
+}
+
+func (s *shard[V]) remove(e *entry[V]) {
+	e.unlink()
 	delete(s.entries, e.token)
 	s.room += e.size
+	*e = entry[V]{after: s.free}
+	s.free = e
+}
+
+// link has e be the one that was used most recently.
+func (s *shard[V]) link(e *entry[V]) {
+	e.before, e.after = &s.ring, s.ring.after
+	e.before.after, e.after.before = e, e
+}
+
+func (e *entry[V]) unlink() {
+	e.before.after, e.after.before = e.after, e.before
 }

@@ -116,29 +116,39 @@ func TestTokensAreToldApart(t *testing.T) {
 }
 
 func TestWhatWasUsedLeastRecentlyMakesWay(t *testing.T) {
-	c := newClock()
-	tokens := oneShard(t, 6)
-	// A shard has room for four.
-	cache := tokencache.New[int](16*4*1000, c.Now)
-	put := func(i int) { cache.Put(tokens[i], i, 500, c.Now().Add(time.Minute)) }
-	for i := range 4 {
-		put(i)
-	}
-	wantHit(t, cache, tokens[0], 0)
-	put(2)
-	put(4)
-	wantMiss(t, cache, tokens[1])
-	put(5)
-	wantMiss(t, cache, tokens[3])
-	for _, i := range []int{0, 2, 4, 5} {
-		wantHit(t, cache, tokens[i], i)
+	for _, shard := range []struct {
+		what  string
+		bytes int64
+		size  int
+	}{
+		{"places for four", 4 << 10, 500},
+		{"memory for four", 16 << 10, 3000},
+	} {
+		t.Run(shard.what, func(t *testing.T) {
+			c := newClock()
+			tokens := oneShard(t, 6)
+			cache := tokencache.New[int](16*shard.bytes, c.Now)
+			put := func(i int) { cache.Put(tokens[i], i, shard.size, c.Now().Add(time.Minute)) }
+			for i := range 4 {
+				put(i)
+			}
+			wantHit(t, cache, tokens[0], 0)
+			put(2)
+			put(4)
+			wantMiss(t, cache, tokens[1])
+			put(5)
+			wantMiss(t, cache, tokens[3])
+			for _, i := range []int{0, 2, 4, 5} {
+				wantHit(t, cache, tokens[i], i)
+			}
+		})
 	}
 }
 
 func TestTheRoomOfWhatExpiredIsGivenBack(t *testing.T) {
 	c := newClock()
 	tokens := oneShard(t, 3)
-	cache := tokencache.New[int](16*2*1000, c.Now)
+	cache := tokencache.New[int](16*2<<10, c.Now)
 	cache.Put(tokens[0], 0, 500, c.Now().Add(time.Hour))
 	cache.Put(tokens[1], 1, 500, c.Now().Add(time.Second))
 	c.advance(time.Second)
@@ -149,7 +159,7 @@ func TestTheRoomOfWhatExpiredIsGivenBack(t *testing.T) {
 
 func TestDistinctTokensDoNotOutgrowTheBound(t *testing.T) {
 	const bound = 1 << 20
-	for _, size := range []int{0, 100, 1000, 10_000, bound/16 - 416 - len("19999")} {
+	for _, size := range []int{0, 500, 1000, 10_000, bound/16 - 64*200} {
 		t.Run(fmt.Sprintf("entries of %d bytes", size), func(t *testing.T) {
 			c := newClock()
 			cache := tokencache.New[int](bound, c.Now)
@@ -163,8 +173,11 @@ func TestDistinctTokensDoNotOutgrowTheBound(t *testing.T) {
 					kept++
 				}
 			}
-			// The rest of an entry takes some 400 bytes.
-			if taken := kept * (size + 400); taken > bound || taken < bound/2 {
+			// There is place for an entry to each KiB, which takes some 170
+			// bytes whether it is in use or not.
+			const places = bound >> 10
+			taken := kept*(size+len("19999")) + places*170
+			if taken > bound || taken < bound/2 && kept < places*3/4 {
 				t.Errorf("%d entries are kept, some %d bytes; the bound is %d", kept, taken, bound)
 			}
 		})
