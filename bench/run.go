@@ -95,25 +95,36 @@ func measure(ctx context.Context, o options, plain *runner, measured []*runner, 
 	}
 	for round := range o.rounds {
 		fmt.Fprintf(progress, "round %d of %d\n", round+1, o.rounds)
-		before, err := plain.block(ctx, o.requests, o.connections)
-		if err != nil {
-			return err
-		}
 		for _, r := range measured {
-			took, err := r.block(ctx, o.requests, o.connections)
-			if err != nil {
+			if err := between(ctx, o, plain, r); err != nil {
 				return err
 			}
-			after, err := plain.block(ctx, o.requests, o.connections)
-			if err != nil {
-				return err
-			}
-			r.costs = append(r.costs, took)
-			r.ratios = append(r.ratios, float64(took.cpu)/(float64(before.cpu+after.cpu)/2))
-			plain.costs = append(plain.costs, after)
-			before = after
 		}
 	}
+	return nil
+}
+
+// between sends a block of r between two of plain Caddy.
+func between(ctx context.Context, o options, plain, r *runner) error {
+	ready, err := r.ready(ctx, o.requests)
+	if err != nil {
+		return err
+	}
+	before, err := plain.block(ctx, o.requests, o.connections)
+	if err != nil {
+		return err
+	}
+	took, err := ready.send(ctx, o.connections)
+	if err != nil {
+		return err
+	}
+	after, err := plain.block(ctx, o.requests, o.connections)
+	if err != nil {
+		return err
+	}
+	r.costs = append(r.costs, took)
+	r.ratios = append(r.ratios, float64(took.cpu)/(float64(before.cpu+after.cpu)/2))
+	plain.costs = append(plain.costs, before, after)
 	return nil
 }
 

@@ -16,7 +16,7 @@ type scenario struct {
 	path string  // "" for guardedPath
 	goal float64 // the most that the ratio of CPU should be, 0 for none
 
-	// headers makes what the n requests of the next block carry.
+	// headers makes what the n requests of a block carry.
 	headers func(ctx context.Context, r *runner, n int) (func(i int) header, error)
 }
 
@@ -89,17 +89,41 @@ func (b *bench) startRunner(ctx context.Context, s scenario, connections int) (*
 	return &runner{scenario: s, caddy: c, login: l, person: p}, nil
 }
 
-// block measures one block of n requests.
-func (r *runner) block(ctx context.Context, n, connections int) (cost, error) {
+// block is so many requests, ready to be sent.
+type block struct {
+	runner  *runner
+	n       int
+	headers func(i int) header
+}
+
+// ready makes a block of n requests. The tokens in it are made here, so that
+// this is no part of what is measured, nor comes between two blocks that are
+// compared.
+func (r *runner) ready(ctx context.Context, n int) (block, error) {
 	headers, err := r.headers(ctx, r, n)
 	if err != nil {
-		return cost{}, fmt.Errorf("%s: %w", r.name, err)
+		return block{}, fmt.Errorf("%s: %w", r.name, err)
 	}
-	took, err := r.caddy.block(ctx, cmp.Or(r.path, guardedPath), n, connections, headers)
+	return block{runner: r, n: n, headers: headers}, nil
+}
+
+// send sends a block over so many connections and measures it.
+func (b block) send(ctx context.Context, connections int) (cost, error) {
+	r := b.runner
+	took, err := r.caddy.block(ctx, cmp.Or(r.path, guardedPath), b.n, connections, b.headers)
 	if err != nil {
 		return cost{}, fmt.Errorf("%s: %w", r.name, err)
 	}
 	return took, nil
+}
+
+// block makes a block of n requests and sends it.
+func (r *runner) block(ctx context.Context, n, connections int) (cost, error) {
+	b, err := r.ready(ctx, n)
+	if err != nil {
+		return cost{}, err
+	}
+	return b.send(ctx, connections)
 }
 
 func always(h header) func(int) header { return func(int) header { return h } }
