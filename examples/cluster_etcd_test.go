@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -44,39 +43,10 @@ func TestNodesShareAnEtcdCluster(t *testing.T) {
 	for i, endpoint := range cluster.Endpoints() {
 		changes = append(changes, "https://etcd-"+string(rune('1'+i))+".internal:2379", endpoint)
 	}
-	var nodes []*edgetest.Edge
-	for i := range 2 {
-		e := edgetest.New(t)
-		e.Full = true
-		e.Env = []string{"ETCD_PASSWORD=" + password}
-		if i == 0 {
-			wantValid(t, e, caddyfile)
-		} else {
-			// As step 4 of the README says.
-			key, err := os.ReadFile(filepath.Join(nodes[0].Dir, "mfa.key"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.Write("mfa.key", string(key))
-		}
-		// Both are reached as https://example.com, which is not here.
-		e.Start(here(t, e, caddyfile, "example.com", changes...))
-		nodes = append(nodes, e)
-	}
-	bearer := func(e *edgetest.Edge) string {
-		return login.Token(claims("alice", map[string]any{"iss": login.URL, "aud": e.URL}))
-	}
-	setup := nodes[0].Do("POST", "/mfa/setup", bearer(nodes[0]), map[string]any{"mfaType": "GOOGLE_AUTH"}).Data(t)
-	cluster.Leader().Kill() // one of three may go
-	cluster.Leader()
-	answer := nodes[1].Do("POST", "/mfa/verify-setup", bearer(nodes[1]),
-		map[string]any{"mfaType": "GOOGLE_AUTH", "code": edgetest.Code(t, setup["secret"].(string))})
-	answer.WantMessage(t, "MFA setup verified and enabled")
-	wantShut(t, nodes[1], "/admin/users", bearer(nodes[1]))
-	wantOpen(t, nodes[1], "/admin/users", answer.JSON["fullAccessToken"].(string))
-	if status := nodes[0].Do("GET", "/mfa/status", bearer(nodes[0]), nil).Data(t); status["isEnabled"] != true {
-		t.Errorf("the other node says %v", status)
-	}
+	startTwoNodes(t, login, caddyfile, "ETCD_PASSWORD="+password, changes...).wantShared(func() {
+		cluster.Leader().Kill() // one of three may go
+		cluster.Leader()
+	})
 
 	// A node that says the wrong password.
 	stray := edgetest.New(t)

@@ -1,15 +1,12 @@
 package mfa_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
 	"testing"
 
 	"github.com/descope/virtualwebauthn"
 
+	"github.com/caddymfa/caddy-mfa/internal/passkeytest"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/passkey"
@@ -23,24 +20,7 @@ type device struct {
 
 func newDevice(t *testing.T) *device {
 	t.Helper()
-	for {
-		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		point, err := private.PublicKey.Bytes()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if point[1] == 0 || point[33] == 0 {
-			continue // virtualwebauthn drops leading zeros, which COSE keeps
-		}
-		encoded, err := x509.MarshalPKCS8PrivateKey(private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &device{credential: virtualwebauthn.NewCredentialWithImportedKey(virtualwebauthn.KeyTypeEC2, encoded)}
-	}
+	return &device{credential: passkeytest.ES256(t)}
 }
 
 // relyingParty is the site at an origin, as a browser there tells the

@@ -168,7 +168,7 @@ func TestEverythingGoesOnWorkingWhileTheSealingKeyIsRotated(t *testing.T) {
 		}
 		pair = f.refresh(alice, pair.Refresh)
 		sent := f.sendLink(mailed)
-		if err := f.approve(f.mails.token(t), sent.Number); err != nil {
+		if err := f.approve(f.mails.Token(t), sent.Number); err != nil {
 			t.Errorf("%s a link: %v", when, err)
 		}
 	}

@@ -40,7 +40,7 @@ func (f *fixture) enrolApp(caller mfa.Caller) enrolled {
 func (f *fixture) enrolLink(caller mfa.Caller, address string) mfa.Caller {
 	f.t.Helper()
 	f.setup(caller, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: address})
-	return f.as(caller)(f.VerifySetup(f.t.Context(), caller, factor.TypeMagicLink, factor.Proof{Token: f.mails.token(f.t)}))
+	return f.as(caller)(f.VerifySetup(f.t.Context(), caller, factor.TypeMagicLink, factor.Proof{Token: f.mails.Token(f.t)}))
 }
 
 // as puts the session of a grant into the caller.

@@ -28,7 +28,7 @@ func TestAnApprovedLinkCompletesTheLoginThatAskedForItAndNoOther(t *testing.T) {
 	f.enrolLink(bob, "bob@example.com")
 	thief := f.sendLink(alice) // by the same access token
 	asked := f.sendLink(alice)
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	if asked.Number < 10 || asked.Number > 99 || asked.ID == "" || asked.ID == thief.ID {
 		t.Errorf("sent %+v", asked)
 	}
@@ -49,11 +49,11 @@ func TestAnApprovedLinkCompletesTheLoginThatAskedForItAndNoOther(t *testing.T) {
 func TestAnApprovalBeginsNoSession(t *testing.T) {
 	f := newFixture(t)
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
-	if err := f.activate(f.mails.token(t)); err != nil {
+	if err := f.activate(f.mails.Token(t)); err != nil {
 		t.Fatal(err)
 	}
 	sent := f.sendLink(alice)
-	if err := f.approve(f.mails.token(t), sent.Number); err != nil {
+	if err := f.approve(f.mails.Token(t), sent.Number); err != nil {
 		t.Fatal(err)
 	}
 	a, err := f.Account(t.Context(), alice.Issuer, alice.Subject)
@@ -66,7 +66,7 @@ func TestTheThirdWrongNumberKillsALink(t *testing.T) {
 	f := newFixture(t)
 	f.enrolLink(alice, "alice@example.com")
 	forgiven := f.sendLink(alice)
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	for range 5 {
 		wantError(t, f.approve(token, 0), mfa.ErrWrongProof) // none entered
 	}
@@ -77,7 +77,7 @@ func TestTheThirdWrongNumberKillsALink(t *testing.T) {
 		t.Errorf("after two wrong numbers: %v", err)
 	}
 	killed := f.sendLink(alice)
-	token = f.mails.token(t)
+	token = f.mails.Token(t)
 	for range 3 {
 		wantError(t, f.approve(token, killed.Number+1), mfa.ErrWrongProof)
 	}
@@ -99,56 +99,56 @@ func TestInspectingALinkTellsWhoAskedAndSpendsNothing(t *testing.T) {
 		t.Helper()
 		want := mfa.LinkInfo{Purpose: purpose, RequestedAt: f.now, Client: caller.Client, ExpiresAt: expires}
 		for range 3 {
-			if got, err := f.InspectLink(t.Context(), f.mails.token(t)); err != nil || got != want {
+			if got, err := f.InspectLink(t.Context(), f.mails.Token(t)); err != nil || got != want {
 				t.Errorf("told %+v, %v; want %+v", got, err, want)
 			}
 		}
 	}
 	setup := f.setup(caller, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
 	inspect(mfa.PurposeSetup, setup.ExpiresAt)
-	if err := f.activate(f.mails.token(t)); err != nil {
+	if err := f.activate(f.mails.Token(t)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.InspectLink(t.Context(), f.mails.token(t))
+	_, err := f.InspectLink(t.Context(), f.mails.Token(t))
 	wantError(t, err, mfa.ErrWrongProof)
 
 	sent := f.sendLink(caller)
 	inspect(mfa.PurposeLogin, sent.ExpiresAt)
-	if err := f.approve(f.mails.token(t), sent.Number); err != nil {
+	if err := f.approve(f.mails.Token(t), sent.Number); err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.InspectLink(t.Context(), f.mails.token(t))
+	_, err = f.InspectLink(t.Context(), f.mails.Token(t))
 	wantError(t, err, mfa.ErrWrongProof)
 }
 
 func TestADeniedLinkIsDead(t *testing.T) {
 	f := newFixture(t)
 	deny := func() error {
-		return f.DenyLink(t.Context(), mfa.OpenedLink{Token: f.mails.token(t)})
+		return f.DenyLink(t.Context(), mfa.OpenedLink{Token: f.mails.Token(t)})
 	}
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "thief@example.com"})
 	if err := deny(); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, deny(), mfa.ErrWrongProof)
-	wantError(t, f.activate(f.mails.token(t)), mfa.ErrNoPendingSetup)
+	wantError(t, f.activate(f.mails.Token(t)), mfa.ErrNoPendingSetup)
 
 	f.enrolLink(alice, "alice@example.com")
 	for _, approved := range []bool{false, true} {
 		sent := f.sendLink(alice)
 		if approved {
-			if err := f.approve(f.mails.token(t), sent.Number); err != nil {
+			if err := f.approve(f.mails.Token(t), sent.Number); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := deny(); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.approve(f.mails.token(t), sent.Number); err == nil {
+		if err := f.approve(f.mails.Token(t), sent.Number); err == nil {
 			t.Error("approved after it was denied")
 		}
 		wantError(t, f.redeem(alice, sent.ID), mfa.ErrWrongProof)
-		wantError(t, f.byToken(alice, f.mails.token(t)), mfa.ErrWrongProof)
+		wantError(t, f.byToken(alice, f.mails.Token(t)), mfa.ErrWrongProof)
 	}
 	if n := len(slices.DeleteFunc(f.events.kinds(), func(k mfa.EventKind) bool { return k != mfa.EventLinkDenied })); n != 3 {
 		t.Errorf("the journal was told of %d denials", n)
@@ -159,7 +159,7 @@ func TestALoginLinkExpires(t *testing.T) {
 	f := newFixture(t)
 	f.enrolLink(alice, "alice@example.com")
 	sent := f.sendLink(alice)
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	if err := f.approve(token, sent.Number); err != nil {
 		t.Fatal(err)
 	}
@@ -174,17 +174,17 @@ func TestALinkGoesToWhoHasAMailboxInUse(t *testing.T) {
 	wantError(t, err, mfa.ErrNotEnrolled)
 
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
-	old := f.mails.token(t)
+	old := f.mails.Token(t)
 	again := f.sendLink(alice)
-	if again.ID != "" || f.mails.token(t) == old {
+	if again.ID != "" || f.mails.Token(t) == old {
 		t.Errorf("a pending setup's mail again: %+v", again)
 	}
 	wantError(t, f.activate(old), mfa.ErrWrongProof)
-	if err := f.activate(f.mails.token(t)); err != nil {
+	if err := f.activate(f.mails.Token(t)); err != nil {
 		t.Fatal(err)
 	}
 	sent := f.sendLink(alice)
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	me := f.as(alice)(f.VerifyLogin(t.Context(), alice, factor.TypeMagicLink, mfa.LoginProof{Token: token}))
 	waiting := f.sendLink(alice)
 	if err := f.Disable(t.Context(), me, factor.TypeMagicLink); err != nil {

@@ -29,12 +29,12 @@ func TestOneOfAHundredCopiesOfAProofIsGranted(t *testing.T) {
 		"token of a link": func(f *fixture) (factor.Type, mfa.LoginProof) {
 			f.enrolLink(alice, "alice@example.com")
 			f.sendLink(alice)
-			return factor.TypeMagicLink, mfa.LoginProof{Token: f.mails.token(t)}
+			return factor.TypeMagicLink, mfa.LoginProof{Token: f.mails.Token(t)}
 		},
 		"approved link": func(f *fixture) (factor.Type, mfa.LoginProof) {
 			f.enrolLink(alice, "alice@example.com")
 			sent := f.sendLink(alice)
-			if err := f.approve(f.mails.token(t), sent.Number); err != nil {
+			if err := f.approve(f.mails.Token(t), sent.Number); err != nil {
 				t.Fatal(err)
 			}
 			return factor.TypeMagicLink, mfa.LoginProof{Link: sent.ID}
@@ -130,7 +130,7 @@ func TestAnAssertionTellsWhatWasShown(t *testing.T) {
 		amr   []string
 	}{
 		{factor.TypeTOTP, f.appProof(app.secret), mfa.ACRMFA, []string{"otp", "mfa"}},
-		{factor.TypeMagicLink, mfa.LoginProof{Token: f.mails.token(t)}, mfa.ACRMail, []string{"mfa"}},
+		{factor.TypeMagicLink, mfa.LoginProof{Token: f.mails.Token(t)}, mfa.ACRMail, []string{"mfa"}},
 		{factor.TypePasskey, device.answer(t, f.challenge(alice), origin), mfa.ACRPhR, []string{"hwk", "user", "mfa"}},
 	} {
 		g := f.login(caller, row.kind, row.proof)

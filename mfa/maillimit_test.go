@@ -44,8 +44,8 @@ func TestAPersonGetsFiveMailsInAQuarterOfAnHour(t *testing.T) {
 	f.advance(10 * time.Minute)
 	f.wantMail(alice, "alice9@example.com", 0)
 	f.wantMail(alice, "alice9@example.com", time.Minute)
-	if len(f.mails.mails) != 7 {
-		t.Errorf("%d mails went out", len(f.mails.mails))
+	if len(f.mails.Mails()) != 7 {
+		t.Errorf("%d mails went out", len(f.mails.Mails()))
 	}
 }
 
@@ -80,23 +80,23 @@ func TestRequestsAtOnceDoNotGetPastTheMailLimit(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(f.mails.mails) != 5 || limited.Load() != 45 {
-		t.Errorf("%d mails went out, %d requests were limited", len(f.mails.mails), limited.Load())
+	if len(f.mails.Mails()) != 5 || limited.Load() != 45 {
+		t.Errorf("%d mails went out, %d requests were limited", len(f.mails.Mails()), limited.Load())
 	}
 }
 
 func TestAMailThatCannotBeSentChangesNothing(t *testing.T) {
 	f := newFixture(t)
 	f.wantMail(alice, "alice@example.com", 0)
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	down := fmt.Errorf("%w: nobody there", mail.ErrUnavailable)
-	f.mails.fail(down)
+	f.mails.Fail(down)
 	for range 10 {
 		_, err := f.mailTo(alice, "alice@example.com")
 		wantError(t, err, mfa.ErrMailNotSent)
 		wantError(t, err, down)
 	}
-	f.mails.fail(nil)
+	f.mails.Fail(nil)
 	for range 4 {
 		f.wantMail(bob, "bob@example.com", 0)
 	}
@@ -113,7 +113,7 @@ func TestMailRefusedByALimitReplacesNothing(t *testing.T) {
 	for range 5 {
 		f.wantMail(alice, "alice@example.com", 0)
 	}
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	f.wantMail(alice, "alice@example.com", 15*time.Minute)
 	if err := f.activate(token); err != nil {
 		t.Error(err)
@@ -122,12 +122,12 @@ func TestMailRefusedByALimitReplacesNothing(t *testing.T) {
 
 func TestAMailThatMayHaveGoneOutCounts(t *testing.T) {
 	f := newFixture(t)
-	f.mails.fail(errors.New("the server closed the connection"))
+	f.mails.Fail(errors.New("the server closed the connection"))
 	for range 5 {
 		_, err := f.mailTo(alice, "alice@example.com")
 		wantError(t, err, mfa.ErrMailNotSent)
 	}
-	f.mails.fail(nil)
+	f.mails.Fail(nil)
 	f.wantMail(alice, "alice@example.com", 15*time.Minute)
 	f.wantMail(bob, "alice@example.com", time.Hour)
 }
@@ -136,18 +136,18 @@ func TestAClientThatLeavesStopsNeitherItsMailNorTheCount(t *testing.T) {
 	f := newFixture(t)
 	for range 5 {
 		ctx, leave := context.WithCancel(t.Context())
-		f.mails.during(leave)
+		f.mails.During(leave)
 		_, err := f.Setup(ctx, alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
 		if err != nil {
 			t.Errorf("the setup ends with its client: %v", err)
 		}
 	}
-	f.mails.during(nil)
-	if len(f.mails.mails) != 5 {
-		t.Errorf("%d mails went out", len(f.mails.mails))
+	f.mails.During(nil)
+	if len(f.mails.Mails()) != 5 {
+		t.Errorf("%d mails went out", len(f.mails.Mails()))
 	}
 	f.wantMail(alice, "alice@example.com", 15*time.Minute)
-	if err := f.activate(f.mails.token(t)); err != nil {
+	if err := f.activate(f.mails.Token(t)); err != nil {
 		t.Errorf("the last link: %v", err)
 	}
 }

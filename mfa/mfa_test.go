@@ -1,7 +1,6 @@
 package mfa_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,10 +11,10 @@ import (
 
 	otp "github.com/pquerna/otp/totp"
 
+	"github.com/caddymfa/caddy-mfa/internal/mailtest"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
-	"github.com/caddymfa/caddy-mfa/mfa/mail"
 	"github.com/caddymfa/caddy-mfa/mfa/passkey"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
@@ -31,7 +30,7 @@ type fixture struct {
 	store  store.Store
 	// keyPath is where the key file is.
 	keyPath string
-	mails   *mailbox
+	mails   *mailtest.Box
 	events  *journal
 
 	mu  sync.Mutex
@@ -66,7 +65,7 @@ func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mails := &mailbox{}
+	mails := &mailtest.Box{}
 	link, err := magiclink.New(magiclink.Config{Sender: mails, LinkURL: "https://example.com/mfa/magic-link", Issuer: "Acme"})
 	if err != nil {
 		t.Fatal(err)
@@ -186,57 +185,6 @@ func (f *fixture) status(caller mfa.Caller) mfa.Status {
 		f.t.Fatal(err)
 	}
 	return status
-}
-
-// mailbox is a mail.Sender that keeps the mails, or fails.
-type mailbox struct {
-	mu    sync.Mutex
-	mails []mail.Message
-	fails error
-	meet  func() // called in the middle of a Send
-}
-
-func (m *mailbox) Send(ctx context.Context, msg mail.Message) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.meet != nil {
-		m.meet()
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if m.fails != nil {
-		return m.fails
-	}
-	m.mails = append(m.mails, msg)
-	return nil
-}
-
-func (m *mailbox) during(meet func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.meet = meet
-}
-
-func (m *mailbox) fail(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fails = err
-}
-
-// token is the token in the latest mail.
-func (m *mailbox) token(t *testing.T) string {
-	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.mails) == 0 {
-		t.Fatal("no mail was sent")
-	}
-	_, rest, found := strings.Cut(m.mails[len(m.mails)-1].Text, "#token=")
-	if !found {
-		t.Fatal("the mail holds no link")
-	}
-	return strings.Fields(rest)[0]
 }
 
 // journal is a mfa.Journal that keeps the events.

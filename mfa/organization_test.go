@@ -61,7 +61,7 @@ func TestActingOnOthersNeedsARoleAndARecentFactorThatIsNotMail(t *testing.T) {
 	app := f.enrolApp(admin)
 	f.enrolLink(app.caller, "admin@example.com")
 	f.sendLink(admin)
-	mail := f.as(admin)(f.VerifyLogin(t.Context(), admin, factor.TypeMagicLink, mfa.LoginProof{Token: f.mails.token(t)}))
+	mail := f.as(admin)(f.VerifyLogin(t.Context(), admin, factor.TypeMagicLink, mfa.LoginProof{Token: f.mails.Token(t)}))
 	onlyMail := admin
 	onlyMail.Subject = "admin with mail alone"
 	onlyMail = f.enrolLink(onlyMail, "other@example.com")

@@ -113,7 +113,7 @@ func TestAnUnreadableCredentialCountsAsAWrongProof(t *testing.T) {
 func TestConfirmingAFactorVoidsTheOtherPendingSetups(t *testing.T) {
 	f := newFixture(t)
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "thief@example.com"})
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	_, proof := f.setupPasskey(alice, newDevice(t))
 	if err := f.confirmApp(alice, f.setupApp(alice)); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestWhoHasAFactorMustShowItToBeginAnother(t *testing.T) {
 		_, err := f.Setup(t.Context(), alice, request)
 		wantStepUp(t, err)
 	}
-	if len(f.mails.mails) != 0 {
+	if len(f.mails.Mails()) != 0 {
 		t.Error("a mail went out for a setup that was refused")
 	}
 }
@@ -267,7 +267,7 @@ func TestAMagicLinkIsConfirmedByItsTokenAlone(t *testing.T) {
 	if got := setup.Offer.(magiclink.Enrolment).Email; got != "Alice@example.com" {
 		t.Errorf("the address is %q", got)
 	}
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	_, secret, _ := strings.Cut(token, ".")
 	for _, wrong := range []string{"", "x", token + "x", token[1:], "." + token, strings.Repeat("a", 300) + "." + secret, "a." + secret} {
 		if err := f.activate(wrong); !errors.Is(err, mfa.ErrWrongProof) && !errors.Is(err, mfa.ErrNoPendingSetup) {
@@ -286,10 +286,10 @@ func TestAMagicLinkIsConfirmedByItsTokenAlone(t *testing.T) {
 func TestStrangersGuessesDoNotVoidAMagicLink(t *testing.T) {
 	f := newFixture(t)
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	account, _, _ := magiclink.HashToken(token)
 	f.setup(bob, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "bob@example.com"})
-	_, secret, _ := bytes.Cut([]byte(f.mails.token(t)), []byte("."))
+	_, secret, _ := bytes.Cut([]byte(f.mails.Token(t)), []byte("."))
 	for range 20 {
 		wantError(t, f.activate(account+"."+string(secret)), mfa.ErrWrongProof)
 	}
@@ -301,7 +301,7 @@ func TestStrangersGuessesDoNotVoidAMagicLink(t *testing.T) {
 func TestATokenOfAnotherPersonConfirmsNothing(t *testing.T) {
 	f := newFixture(t)
 	f.setup(alice, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
-	token := f.mails.token(t)
+	token := f.mails.Token(t)
 	f.setup(bob, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "bob@example.com"})
 	wantError(t, f.verifySetup(bob, factor.TypeMagicLink, factor.Proof{Token: token}), mfa.ErrWrongProof)
 	if err := f.verifySetup(alice, factor.TypeMagicLink, factor.Proof{Token: token}); err != nil {

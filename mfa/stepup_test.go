@@ -53,7 +53,7 @@ func TestEveryChangeNeedsARecentSecondFactor(t *testing.T) {
 		"an unknown session":     {Issuer: alice.Issuer, Subject: alice.Subject, Session: "x"},
 		"the session of another": {Issuer: alice.Issuer, Subject: alice.Subject, Session: other.caller.Session},
 		"a mail session": f.as(alice)(f.VerifyLogin(t.Context(), alice, factor.TypeMagicLink,
-			mfa.LoginProof{Token: f.mails.token(t)})),
+			mfa.LoginProof{Token: f.mails.Token(t)})),
 	}
 	before := f.status(alice)
 	for name, change := range f.changes(id) {

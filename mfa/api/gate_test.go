@@ -102,7 +102,7 @@ func TestAFactorThatWasShownOpensAGate(t *testing.T) {
 	e := newEdge(t)
 	p := e.enrolled(alice)
 	shown := e.clock.Now()
-	e.clock.advance(59 * time.Minute)
+	e.clock.Advance(59 * time.Minute)
 	for name, r := range map[string]*http.Request{
 		"as the bearer": e.request("GET", "/admin", p.full),
 		"as the cookie": e.request("GET", "/admin", p.token, "Cookie", "a=1; __Host-mfa="+p.cookie+"; b=2"),
@@ -128,7 +128,7 @@ func TestAFactorThatWasShownOpensAGate(t *testing.T) {
 			t.Errorf("%s: user %+v", name, o.User)
 		}
 	}
-	e.clock.advance(time.Minute)
+	e.clock.Advance(time.Minute)
 	e.decide("an hour later", api.NoToken, api.Policy{}, p.full)
 }
 

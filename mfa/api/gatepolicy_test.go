@@ -46,7 +46,7 @@ func TestAGateHoldsAFactorAgainstItsPolicy(t *testing.T) {
 	link.enrolLink()
 	code := e.enrolled(bearer.Identity{Subject: "cody"})
 	code.keep(code.verify(code.codes[0]))
-	e.clock.advance(10 * time.Minute)
+	e.clock.Advance(10 * time.Minute)
 	for _, row := range []struct {
 		name                   string
 		policy                 api.Policy

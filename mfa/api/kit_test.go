@@ -14,13 +14,14 @@ import (
 
 	otp "github.com/pquerna/otp/totp"
 
+	"github.com/caddymfa/caddy-mfa/internal/mailtest"
 	"github.com/caddymfa/caddy-mfa/internal/openapitest"
+	"github.com/caddymfa/caddy-mfa/internal/testclock"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
-	"github.com/caddymfa/caddy-mfa/mfa/mail"
 	"github.com/caddymfa/caddy-mfa/mfa/passkey"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
@@ -33,7 +34,7 @@ import (
 type edge struct {
 	t        *testing.T
 	logins   *logins
-	mails    *mailbox
+	mails    *mailtest.Box
 	clock    *clock
 	routes   *api.Routes
 	handler  *api.Handler
@@ -55,8 +56,8 @@ func newEdge(t *testing.T, change ...func(*api.Config)) *edge {
 	e := &edge{
 		t:        t,
 		logins:   &logins{identities: map[string]bearer.Identity{}},
-		mails:    &mailbox{},
-		clock:    &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
+		mails:    &mailtest.Box{},
+		clock:    testclock.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
 		document: loadDocument(t),
 	}
 	app, err := totp.New(totp.Config{Issuer: "Acme", Skew: 1})
@@ -178,23 +179,7 @@ func (e *edge) need(a answer) answer {
 	return a
 }
 
-// clock is the time, as the test sets it.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+type clock = testclock.Clock
 
 // code is what an authenticator app shows now.
 func (e *edge) code(secret string) string {
@@ -240,44 +225,6 @@ func (l *logins) Verify(_ context.Context, token string) (bearer.Identity, error
 		return who, fmt.Errorf("%w: it is not known", bearer.ErrInvalidToken)
 	}
 	return who, nil
-}
-
-// mailbox is a mail.Sender that keeps the mails, or fails.
-type mailbox struct {
-	mu    sync.Mutex
-	mails []mail.Message
-	fails error
-}
-
-func (m *mailbox) Send(_ context.Context, msg mail.Message) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fails != nil {
-		return m.fails
-	}
-	m.mails = append(m.mails, msg)
-	return nil
-}
-
-func (m *mailbox) fail(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fails = err
-}
-
-// token is that of the link in the latest mail.
-func (m *mailbox) token(t *testing.T) string {
-	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.mails) == 0 {
-		t.Fatal("no mail was sent")
-	}
-	_, rest, found := strings.Cut(m.mails[len(m.mails)-1].Text, "#token=")
-	if !found {
-		t.Fatal("the mail holds no link")
-	}
-	return strings.Fields(rest)[0]
 }
 
 // switchable is a Verifier that has no keys while keyless says so.

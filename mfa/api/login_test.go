@@ -53,7 +53,7 @@ func TestALinkLogsInByItsTokenOrByTheSessionThatWasApproved(t *testing.T) {
 	if sent.data()["message"] != "Magic link sent successfully" {
 		t.Errorf("data.message is %v", sent.data()["message"])
 	}
-	token := e.mails.token(t)
+	token := e.mails.Token(t)
 	login := fmt.Sprintf(`{"mfaType":"MAGIC_LINK","token":%q}`, token)
 	e.want(e.post("/mfa/verify-login", e.logins.signIn(bearer.Identity{Subject: "mallory"}), login), 401, "MFA verification failed")
 	e.want(e.post("/mfa/verify-login", p.token, login), 200, "MFA verification successful")
@@ -65,7 +65,7 @@ func TestALinkLogsInByItsTokenOrByTheSessionThatWasApproved(t *testing.T) {
 	if pending.text("error") != "MFA verification failed" || !strings.Contains(pending.Header().Get("WWW-Authenticate"), `acr_values="mail"`) {
 		t.Errorf("pending: %s %v", pending.Body, pending.Header())
 	}
-	approval := fmt.Sprintf(`{"token":%q,"matchNumber":%v}`, e.mails.token(t), sent.data()["matchNumber"])
+	approval := fmt.Sprintf(`{"token":%q,"matchNumber":%v}`, e.mails.Token(t), sent.data()["matchNumber"])
 	e.want(e.post("/mfa/magic-link/activate", "", approval), 200, "Magic link MFA activated successfully")
 	e.want(e.post("/mfa/verify-login", p.token, session), 200, "MFA verification successful")
 	e.want(e.post("/mfa/verify-login", p.token, session), 401, "mfa_verification_failed")
@@ -125,7 +125,7 @@ func TestALockoutAnswersARightCodeAsAWrongOne(t *testing.T) {
 			t.Errorf("Retry-After %q", got)
 		}
 	}
-	e.clock.advance(15 * time.Minute)
+	e.clock.Advance(15 * time.Minute)
 	e.want(p.verify(p.nextCode()), 200, "")
 }
 

@@ -23,7 +23,7 @@ func TestMethodsAreDisabledEnabledAndChosen(t *testing.T) {
 	e.want(e.post("/mfa/disable", p.full, useApp), 200, "MFA method disabled")
 	e.want(e.send("GET", "/mfa/status", p.full, ""), 401, "invalid_token") // all sessions ended
 	e.need(e.post("/mfa/magic-link/send", p.token, ""))
-	p.keep(e.post("/mfa/verify-login", p.token, fmt.Sprintf(`{"mfaType":"MAGIC_LINK","token":%q}`, e.mails.token(t))))
+	p.keep(e.post("/mfa/verify-login", p.token, fmt.Sprintf(`{"mfaType":"MAGIC_LINK","token":%q}`, e.mails.Token(t))))
 	e.want(e.post("/mfa/enable", p.full, useApp), 200, "MFA method enabled")
 
 	for _, path := range []string{"/mfa/enable", "/mfa/disable", "/mfa/primary"} {
@@ -39,7 +39,7 @@ func TestEveryChangeNeedsARecentFactor(t *testing.T) {
 	e := newEdge(t)
 	p := e.enrolled(alice)
 	id := e.need(e.send("GET", "/mfa/credentials", p.token, "")).json["data"].([]any)[0].(map[string]any)["id"].(string)
-	e.clock.advance(15*time.Minute + time.Second)
+	e.clock.Advance(15*time.Minute + time.Second)
 	for _, row := range [][3]string{
 		{"POST", "/mfa/setup", useApp},
 		{"POST", "/mfa/verify-setup", `{"mfaType":"GOOGLE_AUTH","code":"000000"}`},

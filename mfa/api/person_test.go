@@ -1,10 +1,6 @@
 package api_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,6 +9,7 @@ import (
 
 	"github.com/descope/virtualwebauthn"
 
+	"github.com/caddymfa/caddy-mfa/internal/passkeytest"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -69,7 +66,7 @@ func (p *person) keep(a answer) answer {
 
 // nextCode is a code of the app that has not been used: the next step's.
 func (p *person) nextCode() string {
-	p.e.clock.advance(30 * time.Second)
+	p.e.clock.Advance(30 * time.Second)
 	return p.e.code(p.secret)
 }
 
@@ -83,9 +80,9 @@ func (p *person) verify(code string) answer {
 func (p *person) wrongCode() string {
 	shown := map[string]bool{}
 	for step := -3; step <= 3; step++ {
-		p.e.clock.advance(time.Duration(step) * 30 * time.Second)
+		p.e.clock.Advance(time.Duration(step) * 30 * time.Second)
 		shown[p.e.code(p.secret)] = true
-		p.e.clock.advance(-time.Duration(step) * 30 * time.Second)
+		p.e.clock.Advance(-time.Duration(step) * 30 * time.Second)
 	}
 	for n := 0; ; n++ {
 		if code := fmt.Sprintf("%06d", n); !shown[code] {
@@ -98,7 +95,7 @@ func (p *person) wrongCode() string {
 func (p *person) enrolLink() answer {
 	p.e.t.Helper()
 	p.e.need(p.e.post("/mfa/setup", p.bearer(), `{"mfaType":"MAGIC_LINK","email":"alice@example.com"}`))
-	return p.keep(p.e.post("/mfa/verify-setup", p.bearer(), fmt.Sprintf(`{"mfaType":"MAGIC_LINK","token":%q}`, p.e.mails.token(p.e.t))))
+	return p.keep(p.e.post("/mfa/verify-setup", p.bearer(), fmt.Sprintf(`{"mfaType":"MAGIC_LINK","token":%q}`, p.e.mails.Token(p.e.t))))
 }
 
 // device holds one passkey.
@@ -118,7 +115,7 @@ func (p *person) enrolPasskey() *device {
 	options, err := virtualwebauthn.ParseAttestationOptions(encode(p.e.t, data["publicKey"]))
 	must(p.e.t, err)
 	d := &device{
-		credential:    virtualwebauthn.NewCredentialWithImportedKey(virtualwebauthn.KeyTypeEC2, passkeyKey(p.e.t)),
+		credential:    passkeytest.ES256(p.e.t),
 		Authenticator: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: handle}),
 	}
 	d.AddCredential(d.credential)
@@ -135,23 +132,6 @@ func (d *device) sign(p *person) string {
 	options, err := virtualwebauthn.ParseAssertionOptions(encode(p.e.t, data))
 	must(p.e.t, err)
 	return virtualwebauthn.CreateAssertionResponse(relyingParty, d.Authenticator, d.credential, *options)
-}
-
-// passkeyKey makes a private key for a passkey.
-func passkeyKey(t *testing.T) []byte {
-	t.Helper()
-	for {
-		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		must(t, err)
-		point, err := private.PublicKey.Bytes()
-		must(t, err)
-		if point[1] == 0 || point[33] == 0 {
-			continue // virtualwebauthn drops leading zeros, which COSE keeps
-		}
-		encoded, err := x509.MarshalPKCS8PrivateKey(private)
-		must(t, err)
-		return encoded
-	}
 }
 
 func encode(t *testing.T, value any) string {

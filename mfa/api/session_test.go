@@ -32,7 +32,7 @@ func TestTheFullAccessTokenIsABearerOfTheAPI(t *testing.T) {
 
 func TestADeadAssertionAsTheBearerIsAnInvalidToken(t *testing.T) {
 	for name, kill := range map[string]func(*edge, *person){
-		"expired":    func(e *edge, _ *person) { e.clock.advance(time.Hour) },
+		"expired":    func(e *edge, _ *person) { e.clock.Advance(time.Hour) },
 		"signed out": func(e *edge, p *person) { e.need(e.post("/mfa/sign-out", p.full, "")) },
 		"reset":      func(e *edge, p *person) { e.need(e.post("/mfa/reset", p.full, "")) },
 		"disabled":   func(e *edge, p *person) { e.need(e.post("/mfa/disable", p.full, `{"mfaType":"GOOGLE_AUTH"}`)) },
@@ -82,7 +82,7 @@ func TestTheCookieCountsOnlyBesideABearerOfTheSamePerson(t *testing.T) {
 		}
 	}
 	e.want(e.send("GET", "/mfa/status", "", "", "Cookie", cookie), 401, "authentication_required")
-	e.clock.advance(time.Hour)
+	e.clock.Advance(time.Hour)
 	if e.verified(p.token, "Cookie", cookie) {
 		t.Error("an expired one counts")
 	}
@@ -91,7 +91,7 @@ func TestTheCookieCountsOnlyBesideABearerOfTheSamePerson(t *testing.T) {
 func TestARefreshBringsANewPairAroundTheBearerOfItsRequest(t *testing.T) {
 	e := newEdge(t)
 	p := e.enrolled(alice)
-	e.clock.advance(50 * time.Minute)
+	e.clock.Advance(50 * time.Minute)
 	old, spent := p.full, p.refresh
 	renewed := e.logins.signIn(alice)
 	a := p.keep(e.post("/mfa/refresh", renewed, fmt.Sprintf(`{"refreshToken":%q}`, p.refresh)))
@@ -103,7 +103,7 @@ func TestARefreshBringsANewPairAroundTheBearerOfItsRequest(t *testing.T) {
 	if !e.verified(p.full) {
 		t.Error("the new pair is not good")
 	}
-	e.clock.advance(11 * time.Second)
+	e.clock.Advance(11 * time.Second)
 	for _, token := range []string{spent, p.refresh, "x", "x.1.y"} { // the reuse ends the session
 		a := e.want(e.post("/mfa/refresh", renewed, fmt.Sprintf(`{"refreshToken":%q}`, token)), 401, "MFA session expired")
 		if a.text("code") != "mfa_session_expired" || a.cookie() != "" {
@@ -117,7 +117,7 @@ func TestARefreshBringsANewPairAroundTheBearerOfItsRequest(t *testing.T) {
 func TestARefreshDoesNotCountAsARecentFactor(t *testing.T) {
 	e := newEdge(t)
 	p := e.enrolled(alice)
-	e.clock.advance(16 * time.Minute)
+	e.clock.Advance(16 * time.Minute)
 	p.keep(e.post("/mfa/refresh", p.token, fmt.Sprintf(`{"refreshToken":%q}`, p.refresh)))
 	a := e.want(e.post("/mfa/backup-codes", p.full, ""), 401, "insufficient_user_authentication")
 	if got := a.Header().Get("WWW-Authenticate"); !strings.Contains(got, `acr_values="mfa", max_age="900"`) {

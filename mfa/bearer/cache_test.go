@@ -58,10 +58,10 @@ func TestACachedTokenCountsToTheInstantItWouldUncached(t *testing.T) {
 			cached := bearer.NewCached(verifier)
 			token := es256(claimsAt(c, object{"exp": c.Now().Add(20 * time.Second).Unix()}))
 			wantCached(t, cached, token, true)
-			c.advance(20*time.Second + skew - 1)
+			c.Advance(20*time.Second + skew - 1)
 			wantCached(t, cached, token, true)
 			wantSame(t, cached, verifier, token)
-			c.advance(1)
+			c.Advance(1)
 			wantCached(t, cached, token, false)
 			wantSame(t, cached, verifier, token)
 		})
@@ -74,7 +74,7 @@ func TestACachedTokenIsNotYetValidWhenTheClockIsSetBack(t *testing.T) {
 	cached := bearer.NewCached(verifier)
 	token := es256(claimsAt(c, nil))
 	wantCached(t, cached, token, true)
-	c.advance(-time.Second)
+	c.Advance(-time.Second)
 	wantCached(t, cached, token, false)
 	wantSame(t, cached, verifier, token)
 }
@@ -87,16 +87,16 @@ func TestAWithdrawnKeyStopsCountingWithinAMinute(t *testing.T) {
 	token := es256(claimsAt(c, object{"exp": c.Now().Add(time.Hour).Unix()}))
 	wantCached(t, cached, token, true)
 	withdraw()
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	wantInvalid(t, verifier, token, "signature does not verify")
 	// Being used must not make the minute longer.
 	for range 58 {
 		wantCached(t, cached, token, true)
-		c.advance(time.Second)
+		c.Advance(time.Second)
 	}
-	c.advance(time.Second - 1)
+	c.Advance(time.Second - 1)
 	wantCached(t, cached, token, true)
-	c.advance(1)
+	c.Advance(1)
 	wantCached(t, cached, token, false)
 }
 
@@ -104,13 +104,13 @@ func TestTheMinuteStartsBeforeTheKeysAreLookedUp(t *testing.T) {
 	c := newClock()
 	keys, withdraw := withdrawable(t)
 	// Time passes whenever it is asked for.
-	now := func() time.Time { c.advance(time.Millisecond); return c.Now() }
+	now := func() time.Time { c.Advance(time.Millisecond); return c.Now() }
 	cached := bearer.NewCached(newVerifier(t, bearer.Config{Keys: keys, Now: now}, c))
 	token := es256(claimsAt(c, object{"exp": c.Now().Add(time.Hour).Unix()}))
 	start := c.Now()
 	wantCached(t, cached, token, true)
 	withdraw()
-	c.advance(start.Add(time.Minute).Sub(c.Now()))
+	c.Advance(start.Add(time.Minute).Sub(c.Now()))
 	wantCached(t, cached, token, false)
 }
 
@@ -121,13 +121,13 @@ func TestRefusalsAreNotCached(t *testing.T) {
 
 	early := es256(claimsAt(c, object{"nbf": c.Now().Add(time.Second).Unix()}))
 	wantCached(t, cached, early, false)
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	wantCached(t, cached, early, true)
 
 	other := sign(object{"alg": "ES256", "kid": "a"}, claimsAt(c, nil), p256Other())
 	wantCached(t, cached, other, false)
 	withdraw()
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	wantCached(t, cached, other, true)
 }
 

@@ -205,7 +205,7 @@ func TestATokenExpiresAsTheClockMovesOn(t *testing.T) {
 	verifier := newVerifier(t, bearer.Config{Keys: fileKeys(t, jwkOf(p256Key(), nil))}, c)
 	token := sign(object{"alg": "ES256"}, claimsAt(c, nil), p256Key())
 	wantIdentity(t, verifier, token)
-	c.advance(time.Minute)
+	c.Advance(time.Minute)
 	wantInvalid(t, verifier, token, "expired")
 }
 

@@ -39,7 +39,7 @@ func TestADevIssuersTokensVerifyWithItsKeys(t *testing.T) {
 		t.Errorf("the caller's claims were changed: %v", claims)
 	}
 	wantUnavailable(t, verifier, token)
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	identity := wantIdentity(t, verifier, token)
 	if identity.Issuer != bearer.DevIssuerName || identity.Subject != "alice" || identity.Roles[0] != "OWNER" ||
 		!identity.Expiry.Equal(c.Now().Add(time.Hour-time.Second)) || !identity.IssuedAt.Equal(c.Now().Add(-time.Second)) {
@@ -63,7 +63,7 @@ func TestADevIssuersTokensVerifyWithItsKeys(t *testing.T) {
 	must(0, os.Remove(path))
 	renewed := must(bearer.OpenDevIssuer(path))
 	renewed.Now = c.Now
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	wantIdentity(t, verifier, must(renewed.Sign(object{"sub": "bob"})))
 	wantInvalid(t, verifier, token, "no known key fits")
 }

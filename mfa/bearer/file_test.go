@@ -45,7 +45,7 @@ func TestAKeyFileIsFollowedWithinASecond(t *testing.T) {
 
 			rewrite(t, path, test.new)
 			wantInvalid(t, verifier, after, "signature does not verify")
-			c.advance(time.Second)
+			c.Advance(time.Second)
 			wantIdentity(t, verifier, after)
 			wantInvalid(t, verifier, before, "signature does not verify")
 
@@ -56,7 +56,7 @@ func TestAKeyFileIsFollowedWithinASecond(t *testing.T) {
 			} {
 				change()
 				for range 3 {
-					c.advance(time.Second)
+					c.Advance(time.Second)
 					wantIdentity(t, verifier, after)
 				}
 			}
@@ -65,8 +65,8 @@ func TestAKeyFileIsFollowedWithinASecond(t *testing.T) {
 			}
 
 			rewrite(t, path, test.old)
-			c.advance(-time.Hour) // a clock that was set back must not stop it
-			c.advance(time.Second)
+			c.Advance(-time.Hour) // a clock that was set back must not stop it
+			c.Advance(time.Second)
 			back := sign(object{"alg": "ES256"}, claimsAt(c, nil), p256Key())
 			wantIdentity(t, verifier, back)
 			if logged.FilterMessage("key file can be used again").Len() != 1 {

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/testclock"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -50,25 +51,9 @@ func must2[T, U any](_ U, value T, err error) T { return must(value, err) }
 
 type object = map[string]any
 
-// clock is a clock that moves only when it is told to.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+type clock = testclock.Clock
 
-func newClock() *clock { return &clock{now: time.Unix(1_700_000_000, 0)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func newClock() *clock { return testclock.At(time.Unix(1_700_000_000, 0)) }
 
 func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 

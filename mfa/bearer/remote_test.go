@@ -97,7 +97,7 @@ func TestKeysAreFetchedByTheFirstTokenAndKept(t *testing.T) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
 		for range 14 {
-			c.advance(time.Minute)
+			c.Advance(time.Minute)
 			wantIdentity(t, verifier, a)
 		}
 		site.wantFetches(t, 0)
@@ -140,7 +140,7 @@ func TestOldKeysServeWhileNewOnesAreFetched(t *testing.T) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
 		site.set(func(s *issuerSite) { s.keys, s.hanging = keysB(), true })
-		c.advance(15*time.Minute + time.Second)
+		c.Advance(15*time.Minute + time.Second)
 		began := time.Now()
 		for range 5 {
 			wantIdentity(t, verifier, a)
@@ -151,7 +151,7 @@ func TestOldKeysServeWhileNewOnesAreFetched(t *testing.T) {
 		site.wantFetches(t, 1)
 		time.Sleep(6 * time.Second) // in the bubble: the hanging fetch gives up
 		site.set(func(s *issuerSite) { s.hanging = false })
-		c.advance(30 * time.Second)
+		c.Advance(30 * time.Second)
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
 		// The key that is no longer published is out.
@@ -165,10 +165,10 @@ func TestAnUnknownKidFetchesOnceInThirtySeconds(t *testing.T) {
 	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, b string) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
-		c.advance(29 * time.Second)
+		c.Advance(29 * time.Second)
 		wantInvalid(t, verifier, b, "no known key fits")
 		site.wantFetches(t, 0)
-		c.advance(time.Second)
+		c.Advance(time.Second)
 		site.set(func(s *issuerSite) { s.keys = keysAB() })
 		wantIdentity(t, verifier, b)
 		wantIdentity(t, verifier, a)
@@ -181,7 +181,7 @@ func TestAFloodOfUnknownKidsFetchesOnceInThirtySeconds(t *testing.T) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
 		for round := range 3 {
-			c.advance(30 * time.Second)
+			c.Advance(30 * time.Second)
 			var wait sync.WaitGroup
 			for worker := range 8 {
 				wait.Go(func() {
@@ -206,16 +206,16 @@ func TestAFailedFetchLeavesUnknownKidsUndecidedAndKnownOnesGood(t *testing.T) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
 		site.set(func(s *issuerSite) { s.failing = true })
-		c.advance(30 * time.Second)
+		c.Advance(30 * time.Second)
 		wantUnavailable(t, verifier, b)
 		site.wantFetches(t, 1)
 		for range 29 {
-			c.advance(time.Second)
+			c.Advance(time.Second)
 			wantUnavailable(t, verifier, b)
 			wantIdentity(t, verifier, a)
 		}
 		site.wantFetches(t, 0)
-		c.advance(time.Second)
+		c.Advance(time.Second)
 		site.set(func(s *issuerSite) { s.failing, s.keys = false, keysAB() })
 		wantIdentity(t, verifier, b)
 		site.wantFetches(t, 1)
@@ -226,16 +226,16 @@ func TestKeysOutliveTheIssuerForADay(t *testing.T) {
 	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, _ string) {
 		wantIdentity(t, verifier, a)
 		site.set(func(s *issuerSite) { s.failing = true })
-		c.advance(24 * time.Hour)
+		c.Advance(24 * time.Hour)
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 2)
-		c.advance(time.Second)
+		c.Advance(time.Second)
 		wantUnavailable(t, verifier, a)
-		c.advance(time.Hour)
+		c.Advance(time.Hour)
 		wantUnavailable(t, verifier, a)
 		wantUnavailable(t, verifier, a)
 		site.wantFetches(t, 1)
-		c.advance(30 * time.Second)
+		c.Advance(30 * time.Second)
 		site.set(func(s *issuerSite) { s.failing = false })
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
@@ -245,7 +245,7 @@ func TestKeysOutliveTheIssuerForADay(t *testing.T) {
 func TestKeysThatGrewTooOldUnusedAreFetchedBeforeTheyCount(t *testing.T) {
 	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, b string) {
 		wantIdentity(t, verifier, a)
-		c.advance(24*time.Hour + time.Second)
+		c.Advance(24*time.Hour + time.Second)
 		site.set(func(s *issuerSite) { s.keys = keysB() })
 		wantInvalid(t, verifier, a, "no known key fits")
 		wantIdentity(t, verifier, b)
@@ -259,15 +259,15 @@ func TestAnIssuerThatStartsSlowlyIsAskedAgainSoon(t *testing.T) {
 		wantUnavailable(t, verifier, a)
 		site.wantFetches(t, 1)
 		for _, backoff := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-			c.advance(backoff*time.Second - time.Millisecond)
+			c.Advance(backoff*time.Second - time.Millisecond)
 			wantUnavailable(t, verifier, a)
 			site.wantFetches(t, 0)
-			c.advance(time.Millisecond)
+			c.Advance(time.Millisecond)
 			wantUnavailable(t, verifier, a)
 			site.wantFetches(t, 1)
 		}
 		site.set(func(s *issuerSite) { s.failing = false })
-		c.advance(30 * time.Second)
+		c.Advance(30 * time.Second)
 		wantIdentity(t, verifier, a)
 	})
 }
@@ -328,7 +328,7 @@ func TestASetWithoutUsableKeysKeepsTheOldOnes(t *testing.T) {
 			string(jwks(jwkOf(p256Other(), object{"kid": "b", "d": "AAAA"}))),
 		} {
 			site.set(func(s *issuerSite) { s.keys = []byte(keys) })
-			c.advance(30 * time.Second)
+			c.Advance(30 * time.Second)
 			wantUnavailable(t, verifier, b)
 			wantIdentity(t, verifier, a)
 		}
@@ -349,9 +349,9 @@ func TestSecretsFromTheNetworkAreIgnored(t *testing.T) {
 
 func TestAClockSetBackDoesNotStopFetching(t *testing.T) {
 	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, b string) {
-		c.advance(time.Hour)
+		c.Advance(time.Hour)
 		wantIdentity(t, verifier, a)
-		c.advance(-time.Hour)
+		c.Advance(-time.Hour)
 		site.set(func(s *issuerSite) { s.keys = keysAB() })
 		wantIdentity(t, verifier, b)
 		site.wantFetches(t, 2)
@@ -362,7 +362,7 @@ func TestAKnownKidWithAnotherAlgorithmFetchesNothing(t *testing.T) {
 	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, _ string) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
-		c.advance(time.Minute)
+		c.Advance(time.Minute)
 		wantInvalid(t, verifier, sign(object{"alg": "ES384", "kid": "a"}, claimsAt(c, nil), p384Key()), "no known key fits")
 		site.wantFetches(t, 0)
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/testclock"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -36,14 +37,14 @@ func TestTheExamplesOfRFC7515Verify(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			exp := time.Unix(1300819380, 0)
-			c := &clock{now: exp.Add(-time.Second)}
+			c := testclock.At(exp.Add(-time.Second))
 			verifier := newVerifier(t, bearer.Config{Keys: fileKeys(t, test.key), Claims: bearer.Claims{Subject: "iss"}}, c)
 			identity := wantIdentity(t, verifier, test.token)
 			if identity.Subject != "joe" || !identity.Expiry.Equal(exp) {
 				t.Errorf("identity is %+v", identity)
 			}
 			wantInvalid(t, verifier, strings.Replace(test.token, ".eyJpc3Mi", ".eyJpc3Ni", 1), "signature does not verify")
-			c.advance(time.Second)
+			c.Advance(time.Second)
 			wantInvalid(t, verifier, test.token, "expired")
 		})
 	}

@@ -2,42 +2,22 @@ package passkey
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/descope/virtualwebauthn"
 
+	"github.com/caddymfa/caddy-mfa/internal/passkeytest"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 )
 
 // virtualKeys returns a credential of each type that virtualwebauthn has.
 func virtualKeys(t *testing.T) map[string]virtualwebauthn.Credential {
 	t.Helper()
-	for {
-		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		point, err := private.PublicKey.Bytes()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if point[1] == 0 || point[33] == 0 {
-			continue // virtualwebauthn drops leading zeros, which COSE keeps
-		}
-		encoded, err := x509.MarshalPKCS8PrivateKey(private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return map[string]virtualwebauthn.Credential{
-			"ES256": virtualwebauthn.NewCredentialWithImportedKey(virtualwebauthn.KeyTypeEC2, encoded),
-			"RS256": virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA),
-		}
+	return map[string]virtualwebauthn.Credential{
+		"ES256": passkeytest.ES256(t),
+		"RS256": virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA),
 	}
 }
 

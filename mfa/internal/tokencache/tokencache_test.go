@@ -5,24 +5,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/testclock"
 	"github.com/caddymfa/caddy-mfa/mfa/internal/tokencache"
 )
 
-// clock is a clock that moves only when it is told to.
-type clock struct{ nanoseconds atomic.Int64 }
+type clock = testclock.Clock
 
-func newClock() *clock {
-	c := &clock{}
-	c.nanoseconds.Store(time.Unix(1_700_000_000, 0).UnixNano())
-	return c
-}
-
-func (c *clock) Now() time.Time          { return time.Unix(0, c.nanoseconds.Load()) }
-func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
+func newClock() *clock { return testclock.At(time.Unix(1_700_000_000, 0)) }
 
 func wantHit[V comparable](t *testing.T, cache *tokencache.Cache[V], token string, want V) {
 	t.Helper()
@@ -63,11 +55,11 @@ func TestAnEntryCountsUpToTheInstantItExpires(t *testing.T) {
 	c := newClock()
 	cache := tokencache.New[int](1<<20, c.Now)
 	cache.Put("token", 1, 0, c.Now().Add(time.Second))
-	c.advance(time.Second - 1)
+	c.Advance(time.Second - 1)
 	wantHit(t, cache, "token", 1)
-	c.advance(1)
+	c.Advance(1)
 	wantMiss(t, cache, "token")
-	c.advance(-1)
+	c.Advance(-1)
 	wantMiss(t, cache, "token")
 }
 
@@ -83,9 +75,9 @@ func TestAnEntryDoesNotCountBeforeItWasPut(t *testing.T) {
 	c := newClock()
 	cache := tokencache.New[int](1<<20, c.Now)
 	cache.Put("token", 1, 0, c.Now().Add(time.Minute))
-	c.advance(-1)
+	c.Advance(-1)
 	wantMiss(t, cache, "token")
-	c.advance(1)
+	c.Advance(1)
 	wantHit(t, cache, "token", 1)
 }
 
@@ -151,7 +143,7 @@ func TestTheRoomOfWhatExpiredIsGivenBack(t *testing.T) {
 	cache := tokencache.New[int](16*2<<10, c.Now)
 	cache.Put(tokens[0], 0, 500, c.Now().Add(time.Hour))
 	cache.Put(tokens[1], 1, 500, c.Now().Add(time.Second))
-	c.advance(time.Second)
+	c.Advance(time.Second)
 	wantMiss(t, cache, tokens[1])
 	cache.Put(tokens[2], 2, 500, c.Now().Add(time.Hour))
 	wantHit(t, cache, tokens[0], 0)
@@ -207,7 +199,7 @@ func TestManyCallersShareACache(t *testing.T) {
 				}
 				cache.Put(token, token, i%500, c.Now().Add(time.Duration(i%3)*time.Millisecond))
 				if i%50 == 0 {
-					c.advance(time.Millisecond)
+					c.Advance(time.Millisecond)
 				}
 			}
 		})

@@ -7,27 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/internal/testclock"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/nearcache"
 )
 
-// clock is a clock that the test sets.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+type clock = testclock.Clock
 
 // engine is a store in memory that counts how often it is asked.
 type engine struct {
@@ -160,7 +145,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T, st store.Store, change ...func(*nearcache.Config)) rig {
-	c := &clock{now: time.Unix(1_800_000_000, 0)}
+	c := testclock.At(time.Unix(1_800_000_000, 0))
 	config := nearcache.Config{Store: st, Stale: time.Minute, MaxBytes: 1 << 20, Now: c.Now}
 	for _, change := range change {
 		change(&config)

@@ -21,7 +21,7 @@ func TestACopyOfAnExclusiveStoreCountsUntilItIsWritten(t *testing.T) {
 	asked := e.engine.asked
 	for range 10 {
 		r.want("a", "1")
-		r.advance(99 * time.Millisecond)
+		r.Advance(99 * time.Millisecond)
 	}
 	if e.engine.asked != asked {
 		t.Errorf("asked %d times for what had not changed", e.engine.asked-asked)
@@ -31,7 +31,7 @@ func TestACopyOfAnExclusiveStoreCountsUntilItIsWritten(t *testing.T) {
 	e.write("a", "")
 	r.want("a", "-")
 	asked = e.engine.asked
-	r.advance(time.Second)
+	r.Advance(time.Second)
 	r.want("a", "-")
 	if e.engine.asked != asked+1 {
 		t.Error("a damaged file would not be noticed within the bound")
@@ -44,11 +44,11 @@ func TestACopyOfASharedStoreIsNoOlderThanTheBound(t *testing.T) {
 	r := newRig(t, shared{e})
 	r.want("a", "1")
 	e.write("a", "2")
-	r.advance(time.Second - 1)
+	r.Advance(time.Second - 1)
 	r.want("a", "1")
-	r.advance(1)
+	r.Advance(1)
 	r.want("a", "2")
-	r.advance(-time.Hour)
+	r.Advance(-time.Hour)
 	e.write("a", "3")
 	r.want("a", "3") // a clock that was set back tells nothing
 }
@@ -63,7 +63,7 @@ func TestARefreshKeepsCopiesFreshAndLetsGoOfWhatHasChanged(t *testing.T) {
 	}
 	asked := e.asked
 	for range 5 {
-		r.advance(500 * time.Millisecond)
+		r.Advance(500 * time.Millisecond)
 		if err := r.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestWhatNobodyReadsIsNotAskedAboutForEver(t *testing.T) {
 		t.Errorf("%d keys were compared in 100 rounds, one of two read", e.compared)
 	}
 	e.write("idle", "1")
-	r.advance(time.Second)
+	r.Advance(time.Second)
 	r.want("idle", "1")
 }
 
@@ -132,7 +132,7 @@ func TestWhileTheStoreIsAwayOnlyStaleReadersAreServedAndNotForLong(t *testing.T)
 	r := newRig(t, shared{e})
 	r.want("a", "1")
 	e.fail(true)
-	r.advance(time.Second)
+	r.Advance(time.Second)
 	if got, err := r.Read(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Read = %q, %v", got, err)
 	}
@@ -141,7 +141,7 @@ func TestWhileTheStoreIsAwayOnlyStaleReadersAreServedAndNotForLong(t *testing.T)
 			t.Fatalf("ReadStale = %q, %v", got, err)
 		}
 		_ = r.Refresh(t.Context())
-		r.advance(time.Second)
+		r.Advance(time.Second)
 	}
 	if got, err := r.ReadStale(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("after a minute: %q, %v", got, err)
@@ -162,7 +162,7 @@ func TestReadersDoNotWaitForAStoreThatIsKnownToBeAway(t *testing.T) {
 	r := newRig(t, shared{e})
 	r.want("a", "1")
 	e.fail(true)
-	r.advance(2 * time.Second)
+	r.Advance(2 * time.Second)
 	if err := r.Refresh(t.Context()); err == nil {
 		t.Fatal("the refresh has not failed")
 	}
