@@ -1,0 +1,155 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
+)
+
+// Start opens the store and begins to serve requests, which wait for it.
+// Where the store is on another machine and out of reach, requests are
+// refused until it is there: a node that is started anew during an outage
+// comes back with the store.
+func (a *App) Start() error {
+	defer close(a.started)
+	if a.Bearer.Dev {
+		if err := a.startDevIssuer(); err != nil {
+			return err
+		}
+	}
+	release, err := a.serve(a.ctx)
+	if errors.Is(err, store.ErrUnavailable) && a.mayAwaitStore() {
+		a.log.Error("the store cannot be reached: requests are refused until it can", zap.Error(err))
+		a.release = a.awaitStore()
+		return nil
+	}
+	a.release = release
+	return err
+}
+
+// serve opens the store and sets what serves requests. The caller must call
+// release, once, when there was no error.
+func (a *App) serve(ctx context.Context) (release func(), err error) {
+	st, closeStore, err := openStore(ctx, a.engine)
+	if err != nil {
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			closeStore()
+		}
+	}()
+	keys, made, err := mfa.LoadKeys(ctx, st, a.KeyFile)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	a.warn(made)
+	journal := newJournal(a.ctx, a.log, a.metrics)
+	notifier, err := a.notifier()
+	if err != nil {
+		return nil, fmt.Errorf("magic_link: %w", err)
+	}
+	service, err := mfa.New(a.serviceConfig(a.metrics.measure(st), keys, journal, notifier))
+	if err != nil {
+		return nil, fmt.Errorf("making service: %w", err)
+	}
+	keyFile, err := a.newKeyFile(st, keys, journal)
+	if err != nil {
+		return nil, fmt.Errorf("key_file: %w", err)
+	}
+	// Gates, which have been provisioned by now, may want further claims.
+	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.log); err != nil {
+		return nil, fmt.Errorf("bearer: %w", err)
+	}
+	handler, err := api.New(api.Config{
+		Service:    service,
+		Verifier:   bearer.NewCached(a.verifier),
+		Cookie:     a.Bearer.Cookie,
+		PublicURLs: a.PublicURLs,
+		Origins:    a.CORSOrigins,
+		Site:       a.site,
+		MagicLink:  a.MagicLink != nil,
+		Page:       a.Page == nil || !a.Page.Off,
+		Prefix:     a.Prefix,
+		AdminRoles: a.AdminRoles,
+		LoginURL:   a.loginURL(),
+		ClientIP:   clientIP,
+		Log:        a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making API: %w", err)
+	}
+	a.service, a.store, a.keys = service, st, keyFile
+	a.handler.Store(handler)
+
+	ctx, cancel := context.WithCancel(a.ctx)
+	var background sync.WaitGroup
+	background.Go(func() { a.sweep(ctx) })
+	background.Go(func() { service.Run(ctx) })
+	background.Go(func() { a.followKeys(ctx, keyFile) })
+	background.Go(func() { a.verifier.Prefetch(ctx) })
+	journal.emit(ctx)
+	if notifier != nil {
+		background.Go(func() { notifier.run(ctx) })
+	}
+	if a.Bearer.Dev {
+		background.Go(func() { a.announce(ctx) })
+	}
+	return func() {
+		cancel()
+		background.Wait()
+		closeStore()
+	}, nil
+}
+
+// Stop leaves the store open: the servers may still be finishing requests.
+func (a *App) Stop() error { return nil }
+
+// Cleanup releases what Start acquired. Caddy calls it after all apps have
+// stopped, and also when Provision or Start failed and nothing, or not
+// everything, was acquired.
+func (a *App) Cleanup() error {
+	if a.release != nil {
+		a.release()
+		a.release = nil
+	}
+	return nil
+}
+
+// warn logs what works and is probably not meant.
+func (a *App) warn(made mfa.Made) {
+	switch {
+	case made.Keys:
+		a.log.Info("made key file: back it up, the store cannot be read without it", zap.String("key_file", a.KeyFile))
+	case made.Store:
+		a.log.Warn("the store is new though the key file is not: nobody has a factor; "+
+			"if there should be some, stop and put the store back before anyone enrols again",
+			zap.String("key_file", a.KeyFile))
+	}
+	if open, err := readableByOthers(a.KeyFile); err == nil && open {
+		a.log.Warn("others may read the key file: make it 0600", zap.String("key_file", a.KeyFile))
+	}
+	if !a.served {
+		a.log.Warn("no site has the directive mfa: its routes are served nowhere")
+	}
+}
+
+// readableByOthers reports whether the file at path is readable beyond its
+// owner and group. A group may be how a secret is handed to a service.
+func readableByOthers(path string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	return runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0, nil
+}

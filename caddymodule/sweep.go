@@ -1,0 +1,36 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Records that say nothing any more do no harm but for their room. They
+// are looked for soon after a start, also where reloads come often, and
+// then now and again.
+const (
+	firstSweep    = time.Minute
+	sweepInterval = time.Hour
+)
+
+func (a *App) sweep(ctx context.Context) {
+	timer := time.NewTimer(firstSweep)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			err := a.service.Sweep(ctx)
+			if err == nil {
+				_, err = a.keys.ResealAll(ctx) // where a rotation was broken off
+			}
+			if err != nil && ctx.Err() == nil {
+				a.log.Warn("sweeping store", zap.Error(err))
+			}
+			timer.Reset(sweepInterval)
+		}
+	}
+}
