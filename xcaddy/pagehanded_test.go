@@ -178,6 +178,20 @@ func TestAPageThatIsNotListedGetsNothing(t *testing.T) {
 	v.shows("Signed out.")
 }
 
+func TestAnOriginThatWouldEndThePolicyIsRefused(t *testing.T) {
+	e := edgetest.New(t)
+	for _, origin := range []string{"https://app.example.com;script-src", "https://app.example.com,https:"} {
+		e.Write("Caddyfile", caddyfile("page {", "frame_ancestors "+origin, "}"))
+		if _, stderr, err := e.Command("adapt"); err != nil {
+			t.Fatalf("adapt: %v\n%s", err, stderr)
+		}
+		_, stderr, err := e.Command("validate")
+		if err == nil || !strings.Contains(stderr, "page: frame_ancestors: the host of") || !strings.Contains(stderr, "write one origin at a time") {
+			t.Errorf("validate says of %s: %v\n%s", origin, err, stderr)
+		}
+	}
+}
+
 func TestATokenInTheFragmentLeavesTheAddressBar(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(gated(adminGate)) // without a cookie of the login's
