@@ -54,6 +54,10 @@ func newAsset(content []byte, contentType, policy string) Asset {
 	}
 }
 
+// closeUp takes out the spaces and ends of lines that make a style sheet
+// readable and mean nothing.
+var closeUp = strings.NewReplacer(": ", ":", ", ", ",", " {\n", "{", "{\n", "{", ";\n", ";", "}\n", "}", ",\n", ",")
+
 // source returns an embedded file without its comments and indentation,
 // which are for who reads it here.
 func source(name string) []byte {
@@ -70,6 +74,9 @@ func source(name string) []byte {
 			out.WriteString(line + "\n")
 		}
 		comment = comment && !strings.HasSuffix(line, "*/")
+	}
+	if name == styleName {
+		return []byte(closeUp.Replace(out.String()))
 	}
 	return out.Bytes()
 }
