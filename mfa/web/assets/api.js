@@ -1,6 +1,6 @@
 // Requests to the API, and what their refusals mean to a person.
 import { authorization, forget, keep } from "./caller.js";
-import { clock, settings, t } from "./dom.js";
+import { settings, span, t } from "./dom.js";
 
 const patience = 20000; // ms
 
@@ -90,7 +90,7 @@ export function explain(result) {
     return navigator.onLine === false ? t("offline") : t("unreachable", { title: settings.title });
   }
   if (result.status === 429) {
-    return t("wait", { time: clock(result.wait) });
+    return t("wait", { time: span(result.wait) });
   }
   return t("failed");
 }

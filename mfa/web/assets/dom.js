@@ -105,11 +105,13 @@ export async function every(ms, signal, tick) {
   }
 }
 
-// clock is a number of seconds as m:ss.
-export function clock(seconds) {
-  const two = (n) => String(n).padStart(2, "0");
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return (hours ? hours + ":" + two(minutes) : minutes) + ":" + two(seconds % 60);
+// span is a number of seconds as people say it: hours and minutes, and the
+// last minute in seconds. It rounds up, so that nobody comes too early.
+export function span(seconds) {
+  const say = (n, unit) => n > 0 && new Intl.NumberFormat(settings.lang, { style: "unit", unit, unitDisplay: "long" }).format(n);
+  const minutes = Math.ceil(seconds / 60);
+  const parts = seconds < 60 ? [say(seconds, "second")] : [say(Math.floor(minutes / 60), "hour"), say(minutes % 60, "minute")];
+  return new Intl.ListFormat(settings.lang, { type: "unit" }).format(parts.filter(Boolean));
 }
 
 export const day = (time) => new Date(time).toLocaleDateString(settings.lang, { dateStyle: "medium" });
