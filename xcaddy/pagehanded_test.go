@@ -46,7 +46,7 @@ func (v *visitor) inFrame(expression string) {
 func (v *visitor) newCodesInFrame(p *person) {
 	v.T.Helper()
 	v.askForCodesInFrame(p)
-	v.inFrame(`document.getElementById("codes")`)
+	v.inFrame(`document.getElementById("codes-done")`)
 }
 
 // askForCodesInFrame asks for new backup codes there, and sends the code of

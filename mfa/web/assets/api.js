@@ -43,11 +43,21 @@ async function request(method, path, body, token, credentials = "same-origin") {
   };
 }
 
-// call sends a request for the person who uses the page.
+// What is done when a request of the person's finds that nobody is signed
+// in, or no more. It tells whether that has changed.
+let renew;
+export const onEnd = (run) => { renew = run; };
+
+// call sends a request for the person who uses the page, once more when they
+// are signed in again. When they are not, what they were doing has ended:
+// who waits for the answer never gets one.
 export async function call(method, path, body) {
   let result = await request(method, path, body, authorization());
   if (result.code === "invalid_token" && forget()) {
     result = await request(method, path, body, authorization());
+  }
+  if (signedOut(result)) {
+    return await renew(result) ? call(method, path, body) : new Promise(() => {});
   }
   if (result.status === 200 && result.answer.fullAccessToken) {
     keep(result.answer, result.token);
