@@ -68,8 +68,8 @@ var pageTemplate = template.Must(template.New("page.html").Parse(pageHTML))
 
 // modules are the scripts that each page loads, its own first.
 var (
-	pageModules = []string{"page.js", "api.js", "caller.js", "codes.js", "dom.js", "enrol.js", "manage.js", "passkey.js", "verify.js"}
-	linkModules = []string{"link.js", "api.js", "caller.js", "dom.js"}
+	pageModules = []string{"page.js", "api.js", "back.js", "caller.js", "codes.js", "dom.js", "enrol.js", "manage.js", "passkey.js", "verify.js"}
+	linkModules = []string{"link.js", "api.js", "back.js", "caller.js", "dom.js"}
 )
 
 // view is what the template shows.

@@ -134,6 +134,6 @@ async function signOut(everywhere) {
 }
 
 async function add(type) {
-  const result = await enrol({ type, cancel: true });
+  const result = await enrol({ type });
   return result && (result.failure || t("addedNow"));
 }

@@ -2,6 +2,7 @@
 // want to go, and what it demands; without it they come to manage what they
 // have.
 import { byCookie, call, explain, onEnd, signedOut } from "./api.js";
+import { leave } from "./back.js";
 import * as caller from "./caller.js";
 import { button, h, settings, show, sign, t } from "./dom.js";
 import { addChoices, enrol } from "./enrol.js";
@@ -144,12 +145,13 @@ function bounced() {
   }
 }
 
-function leave() {
+async function goThere() {
   try {
     sessionStorage.setItem(mark, Date.now() + " " + number(location.search));
   } catch {
     // See bounced.
   }
+  await leave();
   location.replace(back);
 }
 
@@ -163,13 +165,13 @@ async function goBack() {
   }
   const seen = await byCookie();
   if (seen.status === 0 || seen.data?.sessionVerified) {
-    leave();
+    await goThere();
   } else if (!caller.handed()) {
     noCookie();
   } else if (await gated()) {
     show("done", t("doneTitle"), sign("check", "good"), h("p", { class: "lead" }, t("doneHanded")));
   } else {
-    leave();
+    await goThere();
   }
 }
 

@@ -1,7 +1,7 @@
 // Showing a factor: the person's primary one first, the others one press
 // away.
 import { call, explain, post, stepUp } from "./api.js";
-import { announce, button, choice, every, h, notice, once, settings, show, sign, span, t } from "./dom.js";
+import { announce, backButton, button, choice, every, h, notice, once, settings, show, sign, span, t } from "./dom.js";
 import * as passkey from "./passkey.js";
 
 const levels = { mail: 1, mfa: 2, phr: 3 };
@@ -39,10 +39,10 @@ export async function askFactor(status, { demanded, lead, cancel, instead } = {}
             h("h2", {}, t("otherWay")),
             h("ul", { class: "choices" }, others.map((other) => {
               const [picture, name] = views[other];
-              return choice(picture, t(name), "", () => open(other), "way-" + other);
+              return choice(picture, t(name), "", () => open(other), "way-" + other, other === ways[0]);
             }), instead)),
           h("p", { class: "note" }, t("lost")),
-          cancel && button(t("back"), () => resolve(""), "plain"),
+          cancel && backButton(() => resolve("")),
         ],
       };
       views[way][2](around);
@@ -50,7 +50,7 @@ export async function askFactor(status, { demanded, lead, cancel, instead } = {}
     if (ways.length === 0) {
       show("stuck", t("noWay"), sign("warn", "bad"), h("p", { class: "lead" }, t("noWayLead")),
         instead && h("ul", { class: "choices" }, instead),
-        cancel && button(t("back"), () => resolve(""), "plain"));
+        cancel && backButton(() => resolve("")));
       return;
     }
     open(ways[0]);
@@ -210,7 +210,7 @@ function linkView(around) {
     };
     const signal = show("link", t("checkMail"), sign("mail"), h("p", { class: "lead" }, t("numberLead")),
       h("p", { class: "match", id: "match", "aria-label": t("numberIs", { number: sent.data.matchNumber }) }, String(sent.data.matchNumber)),
-      waiting(sent.data.expiresAt), button(t("newLink"), () => again(""), "quiet"), below);
+      waiting(sent.data.expiresAt), button(t("newLink"), () => again(""), "quiet", true), below);
     await every(2000, signal, async () => {
       countdown(sent.data.expiresAt);
       const result = await post("verify-login", { mfaType: "MAGIC_LINK", sessionId: sent.data.sessionId });
