@@ -59,6 +59,8 @@ func TestABadOptionOfThePageIsRefusedWithItsNameAndTheMend(t *testing.T) {
 		page("login_url javascript:alert(1)"):            {"page: login_url", "is not a URL"},
 		page("frame_ancestors *"):                        {"page: frame_ancestors", "is not of the form https://example.com"},
 		page("frame_ancestors https://a.example/app"):    {"page: frame_ancestors", "is not of the form https://example.com"},
+		page("frame_ancestors https://a.example;x"):      {"page: frame_ancestors", `"https://a.example;x" has ';' in it`, "one origin at a time"},
+		page("frame_ancestors https://a.example,https:"): {"page: frame_ancestors", `has ',' in it`},
 		page("frame_ancestors none https://app.example"): {"page: frame_ancestors", "none stands alone"},
 		page("frame_ancestors"):                          {"frame_ancestors: takes one value or more"},
 		goodOptions + "page on":                          {"page", "in a block", "page off"},

@@ -46,7 +46,7 @@ func (v *visitor) inFrame(expression string) {
 func (v *visitor) newCodesInFrame(p *person) {
 	v.T.Helper()
 	v.askForCodesInFrame(p)
-	v.inFrame(`document.getElementById("codes")`)
+	v.inFrame(`document.getElementById("codes-done")`)
 }
 
 // askForCodesInFrame asks for new backup codes there, and sends the code of
@@ -176,6 +176,20 @@ func TestAPageThatIsNotListedGetsNothing(t *testing.T) {
 	v.press("Sign out everywhere")
 	v.click("#dialog-go")
 	v.shows("Signed out.")
+}
+
+func TestAnOriginThatWouldEndThePolicyIsRefused(t *testing.T) {
+	e := edgetest.New(t)
+	for _, origin := range []string{"https://app.example.com;script-src", "https://app.example.com,https:"} {
+		e.Write("Caddyfile", caddyfile("page {", "frame_ancestors "+origin, "}"))
+		if _, stderr, err := e.Command("adapt"); err != nil {
+			t.Fatalf("adapt: %v\n%s", err, stderr)
+		}
+		_, stderr, err := e.Command("validate")
+		if err == nil || !strings.Contains(stderr, "page: frame_ancestors: the host of") || !strings.Contains(stderr, "write one origin at a time") {
+			t.Errorf("validate says of %s: %v\n%s", origin, err, stderr)
+		}
+	}
 }
 
 func TestATokenInTheFragmentLeavesTheAddressBar(t *testing.T) {

@@ -145,14 +145,14 @@ func (v *visitor) text() string {
 	return v.Eval("document.body.innerText")
 }
 
-// shows waits until a text can be read.
+// shows waits until a text can be read, whatever its spaces are.
 func (v *visitor) shows(text string) {
 	v.T.Helper()
 	quoted, err := json.Marshal(text)
 	if err != nil {
 		v.T.Fatal(err)
 	}
-	v.until(`document.body.innerText.includes(` + string(quoted) + `)`)
+	v.until(`document.body.innerText.replace(/[\u00a0\u202f]/g, " ").includes(` + string(quoted) + `)`)
 }
 
 // at waits until the browser is at a path of the edge's.

@@ -47,19 +47,68 @@ func TestALockoutCountsDownAndLeavesOtherWaysOpen(t *testing.T) {
 		v.fill("#code", wrongCode(t, alice.secret))
 		v.shows("That code is wrong or was used")
 		v.fill("#code", wrongCode(t, alice.secret))
-		v.shows("Too many wrong codes. Try again in 0:0")
-		if v.Eval(`document.getElementById("code").disabled`) != "true" || v.Eval(`document.getElementById("way-MAGIC_LINK").disabled`) != "false" {
+		v.until(`/Too many wrong codes\. Try again in [1-5] seconds?\. Until then, use another way below/.test(document.body.innerText)`)
+		if v.Eval(`["code", "way-BACKUP_CODE", "way-MAGIC_LINK"].map((id) => document.getElementById(id).disabled)`) != "true,true,false" {
 			t.Error("the wrong things are locked")
 		}
 		v.look("locked")
 		before := v.Eval(`document.querySelector("[role=timer]")?.textContent ?? ""`)
 		v.until(`document.querySelector("[role=timer]")?.textContent !== "` + before + `"`)
 		v.until(`!document.getElementById("code").disabled`)
-		v.until(`document.activeElement.id === "code"`)
+		v.until(`document.activeElement.id === "code" && !document.getElementById("way-BACKUP_CODE").disabled`)
 		v.fill("#code", edgetest.Code(t, alice.secret))
 		v.at("/admin/")
 		v.clean()
 	})
+}
+
+func TestALongLockoutIsSaidInWordsAndByWhomItEnds(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(pageSite(adminGate, "lockout {", "attempts 1", "duration 90m", "}"))
+	alice := enrolled(t, e, "alice", nil)
+	alice.showCode(wrongCode(t, alice.secret)).WantError(t, 401, "mfa_verification_failed", "")
+	for lang, said := range map[string]struct{ hours, minutes, seconds, alone string }{
+		"en": {"Try again in 1 hour, 5 minutes.", "31 minutes", "30 seconds", "Your administrator can unlock codes sooner."},
+		"de": {"Erneut möglich in 1 Stunde, 5 Minuten.", "31 Minuten", "30 Sekunden", "Ihre Administration kann Codes früher freigeben."},
+		"fr": {"Réessayez dans 1 heure et 5 minutes.", "31 minutes", "30 secondes", "Votre administrateur peut débloquer les codes plus tôt."},
+		"es": {"Reintenta en 1 hora y 5 minutos.", "31 minutos", "30 segundos", "Tu administrador puede desbloquearlos antes."},
+		"ja": {"1 時間 5 分 後に再試行できます。", "31 分", "30 秒", "管理者はすぐに解除できます。"},
+	} {
+		v := visit(t, e, phone, alice.token)
+		browsertest.Call(v.Tab, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: "Mozilla/5.0 iPhone", AcceptLanguage: lang})
+		// The page's clock is the test's, who reads how long the wait is.
+		v.before(`
+			window.now = Date.now();
+			Date.now = () => window.now;
+			const real = fetch;
+			window.fetch = async (...all) => {
+				const response = await real(...all);
+				window.end = window.now + 1000 * response.headers.get("Retry-After");
+				return response;
+			};`)
+		v.open("/admin/")
+		v.await("app")
+		v.fill("#code", "000000")
+		v.until(`document.querySelector("[role=timer]")`)
+		v.shows(said.alone)
+		v.look("locked-" + lang)
+		for _, at := range []struct {
+			left string // seconds
+			text string
+		}{{"3900", said.hours}, {"1801", said.minutes}, {"30", said.seconds}} {
+			v.Eval(`window.now = window.end - 1000 * ` + at.left)
+			v.shows(at.text)
+		}
+		v.clean()
+	}
+	if _, stderr, err := e.Command("mfa", "users", "unlock", "alice", "--address", e.Admin()); err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	v := visit(t, e, phone, alice.token)
+	v.open("/admin/")
+	v.await("app")
+	v.fill("#code", alice.code(1))
+	v.at("/admin/")
 }
 
 func TestBeingOfflineIsSaidAndPasses(t *testing.T) {

@@ -5,7 +5,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 )
+
+// inHosts are the characters of host names, IP addresses and ports.
+const inHosts = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]"
 
 // ParseOrigin returns the origin that raw names, in the form in which
 // browsers send it: lowercase, without a default port (RFC 6454, 6.2). An
@@ -21,6 +25,11 @@ func ParseOrigin(raw string) (string, error) {
 	for _, r := range u.Host {
 		if r >= 0x80 || r <= ' ' || r == '*' {
 			return "", fmt.Errorf("the host of %q is no host name in ASCII: write it as browsers send it, an international one with xn--", raw)
+		}
+		// net/url lets pass what would end a directive of a policy, or begin
+		// another value of a header's list.
+		if !strings.ContainsRune(inHosts, unicode.ToLower(r)) {
+			return "", fmt.Errorf("the host of %q has %q in it: write one origin at a time, and nothing after its host and port", raw, r)
 		}
 	}
 	origin := u.Scheme + "://" + strings.ToLower(u.Host)

@@ -54,22 +54,36 @@ func newAsset(content []byte, contentType, policy string) Asset {
 	}
 }
 
-// source returns an embedded file without its comments and indentation,
-// which are for who reads it here.
+// closeUp takes out the spaces that make a style sheet readable and mean
+// nothing.
+var closeUp = strings.NewReplacer(": ", ":", ", ", ",", " {", "{")
+
+// source returns an embedded file without its comments, its indentation and
+// the ends of lines that mean nothing, which are for who reads it here.
 func source(name string) []byte {
 	content, err := files.ReadFile("assets/" + name)
 	if err != nil {
 		panic(err) // the names are those of embedded files
 	}
 	var out bytes.Buffer
+	ends := "{(,;" // after these no line needs to end
+	if name == styleName {
+		ends += "}"
+	}
 	comment := false // within a block of /* */, which stands on lines of its own
 	for line := range strings.Lines(string(content)) {
 		line = strings.TrimSpace(line)
 		comment = comment || strings.HasPrefix(line, "/*")
 		if line != "" && !comment && !strings.HasPrefix(line, "//") {
-			out.WriteString(line + "\n")
+			out.WriteString(line)
+			if !strings.ContainsAny(line[len(line)-1:], ends) || strings.Contains(line, "//") { // a comment
+				out.WriteByte('\n')
+			}
 		}
 		comment = comment && !strings.HasSuffix(line, "*/")
+	}
+	if name == styleName {
+		return []byte(closeUp.Replace(out.String()))
 	}
 	return out.Bytes()
 }

@@ -255,7 +255,7 @@ func TestAPassingFailureCanBeTriedAgain(t *testing.T) {
 	b.open(s.link())
 	for _, texts := range [][]string{
 		{"That didn’t work", "Something went wrong", "Try again"},
-		{"Too many requests", "2:30", "Try again"},
+		{"Too many requests", "3 minutes", "Try again"},
 		{"That didn’t work", "Something went wrong"},
 		{"That didn’t work", "Something went wrong"},
 	} {

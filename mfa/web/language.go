@@ -56,13 +56,8 @@ func (c catalogue) keys(sources ...string) []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// of returns the texts, in the i-th language, of a page that loads the
-// modules.
-func (c catalogue) of(i int, modules []string) map[string]string {
-	sources := []string{pageHTML}
-	for _, name := range modules {
-		sources = append(sources, string(source(name)))
-	}
+// of returns the texts, in the i-th language, that the sources name.
+func (c catalogue) of(i int, sources ...string) map[string]string {
 	used := make(map[string]string)
 	for _, key := range c.keys(sources...) {
 		used[key] = c.texts[key][i]

@@ -68,8 +68,8 @@ var pageTemplate = template.Must(template.New("page.html").Parse(pageHTML))
 
 // modules are the scripts that each page loads, its own first.
 var (
-	pageModules = []string{"page.js", "api.js", "caller.js", "codes.js", "dom.js", "enrol.js", "manage.js", "passkey.js", "verify.js"}
-	linkModules = []string{"link.js", "api.js", "caller.js", "dom.js"}
+	pageModules = []string{"page.js", "api.js", "back.js", "caller.js", "codes.js", "dom.js", "enrol.js", "manage.js", "passkey.js", "verify.js"}
+	linkModules = []string{"link.js", "api.js", "back.js", "caller.js", "dom.js"}
 )
 
 // view is what the template shows.
@@ -112,13 +112,17 @@ func New(c Config) (*Site, error) {
 			into    *[][]byte
 			modules []string
 		}{{&s.page, pageModules}, {&s.link, linkModules}} {
-			used := texts.of(i, page.modules)
+			var scripts []string
+			for _, name := range page.modules {
+				scripts = append(scripts, string(source(name)))
+			}
 			var content bytes.Buffer
 			err := pageTemplate.Execute(&content, view{
-				Lang: lang, Title: c.Title, Script: page.modules[0], Modules: page.modules[1:], Logo: c.Logo != nil, texts: used,
+				Lang: lang, Title: c.Title, Script: page.modules[0], Modules: page.modules[1:], Logo: c.Logo != nil,
+				texts: texts.of(i, pageHTML),
 				Data: data{
 					Lang: lang, Title: c.Title, Login: c.LoginURL, Ancestors: append([]string{}, c.FrameAncestors...),
-					Cookie: c.Cookie, Claimed: c.ClaimedAddress, Texts: used,
+					Cookie: c.Cookie, Claimed: c.ClaimedAddress, Texts: texts.of(i, scripts...),
 				},
 			})
 			if err != nil {

@@ -1,6 +1,6 @@
 // Requests to the API, and what their refusals mean to a person.
 import { authorization, forget, keep } from "./caller.js";
-import { clock, settings, t } from "./dom.js";
+import { settings, span, t } from "./dom.js";
 
 const patience = 20000; // ms
 
@@ -43,11 +43,21 @@ async function request(method, path, body, token, credentials = "same-origin") {
   };
 }
 
-// call sends a request for the person who uses the page.
+// What is done when a request of the person's finds that nobody is signed
+// in, or no more. It tells whether that has changed.
+let renew;
+export const onEnd = (run) => { renew = run; };
+
+// call sends a request for the person who uses the page, once more when they
+// are signed in again. When they are not, what they were doing has ended:
+// who waits for the answer never gets one.
 export async function call(method, path, body) {
   let result = await request(method, path, body, authorization());
   if (result.code === "invalid_token" && forget()) {
     result = await request(method, path, body, authorization());
+  }
+  if (signedOut(result)) {
+    return await renew(result) ? call(method, path, body) : new Promise(() => {});
   }
   if (result.status === 200 && result.answer.fullAccessToken) {
     keep(result.answer, result.token);
@@ -90,7 +100,7 @@ export function explain(result) {
     return navigator.onLine === false ? t("offline") : t("unreachable", { title: settings.title });
   }
   if (result.status === 429) {
-    return t("wait", { time: clock(result.wait) });
+    return t("wait", { time: span(result.wait) });
   }
   return t("failed");
 }

@@ -1,5 +1,6 @@
 // What every view needs of the document: elements, texts in the person's
 // language, the card that shows one view at a time.
+import { enter } from "./back.js";
 
 export const settings = JSON.parse(document.getElementById("data").textContent);
 
@@ -52,6 +53,9 @@ export function show(view, heading, ...nodes) {
   card.removeAttribute("aria-busy");
   card.replaceChildren(...[nodes[0] && nodes[0].matches?.(".disc") ? nodes.shift() : "", title, ...nodes.flat()].filter((node) => node));
   document.title = heading + " · " + settings.title;
+  if (card.querySelector("[data-back]")) {
+    enter();
+  }
   (card.querySelector("[data-focus]") || title).focus();
   return leaving.signal;
 }
@@ -71,11 +75,15 @@ export function notice() {
   return Object.assign(box, { say(text) { box.textContent = text; } });
 }
 
-export const button = (text, click, kind = "") => h("button", { type: "button", class: kind, click }, text);
+// button is one to press; back says that the browser's Back presses it too.
+export const button = (text, click, kind = "", back = false) =>
+  h("button", { type: "button", class: kind, "data-back": back, click }, text);
+
+export const backButton = (click) => button(t("back"), click, "plain", true);
 
 // choice is one row of a list of things to choose from.
-export const choice = (name, text, hint, click, id) => h("li", {},
-  h("button", { type: "button", class: "choice", id, click }, icon(name),
+export const choice = (name, text, hint, click, id, back = false) => h("li", {},
+  h("button", { type: "button", class: "choice", id, "data-back": back, click }, icon(name),
     h("span", {}, h("strong", {}, text), hint && h("small", {}, hint)), icon("next")));
 
 // once lets run be pressed again only after it is done, and shows that it
@@ -105,11 +113,13 @@ export async function every(ms, signal, tick) {
   }
 }
 
-// clock is a number of seconds as m:ss.
-export function clock(seconds) {
-  const two = (n) => String(n).padStart(2, "0");
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return (hours ? hours + ":" + two(minutes) : minutes) + ":" + two(seconds % 60);
+// span is a number of seconds as people say it: hours and minutes, and the
+// last minute in seconds. It rounds up, so that nobody comes too early.
+export function span(seconds) {
+  const say = (n, unit) => n > 0 && new Intl.NumberFormat(settings.lang, { style: "unit", unit, unitDisplay: "long" }).format(n);
+  const minutes = Math.ceil(seconds / 60);
+  const parts = seconds < 60 ? [say(seconds, "second")] : [say(Math.floor(minutes / 60), "hour"), say(minutes % 60, "minute")];
+  return new Intl.ListFormat(settings.lang, { type: "unit" }).format(parts.filter(Boolean));
 }
 
 export const day = (time) => new Date(time).toLocaleDateString(settings.lang, { dateStyle: "medium" });
@@ -148,6 +158,7 @@ export function ask({ title, text, action, danger, value, label }) {
       }
     });
     document.body.append(dialog);
+    enter();
     dialog.showModal();
     if (input) {
       input.value = value;

@@ -1,7 +1,7 @@
 // Setting a factor up: choose one, prove it, keep the backup codes.
 import { call, explain, post } from "./api.js";
 import { copyButton, showCodes } from "./codes.js";
-import { button, choice, every, h, notice, once, settings, show, sign, system, t } from "./dom.js";
+import { backButton, button, choice, every, h, notice, once, settings, show, sign, system, t } from "./dom.js";
 import * as passkey from "./passkey.js";
 import { accepts, codeForm, countdown, waiting, withFactor } from "./verify.js";
 
@@ -31,17 +31,14 @@ export function addChoices(types, taken) {
 // person chooses among those that meet what is demanded. It returns its
 // type, and whether a session begins with it; null when the person chose
 // not to.
-export async function enrol({ type, demanded, lead, cancel, required } = {}) {
+export async function enrol({ type, demanded, lead } = {}) {
   const methods = await call("GET", "methods");
   if (methods.status !== 200) {
     return { failure: methods };
   }
   const types = methods.data.filter((one) => one.isAvailable && accepts(demanded, one.type)).map((one) => one.type);
   for (;;) {
-    const chosen = type || await chooseView(types, { lead, cancel, required });
-    if (!chosen) {
-      return null;
-    }
+    const chosen = type || await chooseView(types, lead);
     const result = await setUp(chosen);
     if (result && !result.failure) {
       return { type: chosen, session: result.session };
@@ -52,16 +49,14 @@ export async function enrol({ type, demanded, lead, cancel, required } = {}) {
   }
 }
 
-function chooseView(types, { lead, cancel }) {
+function chooseView(types, lead) {
   return new Promise((resolve) => {
     if (types.length === 0) {
-      show("none", t("noneTitle"), sign("warn", "bad"), h("p", { class: "lead" }, t("noneLead")),
-        cancel && button(t("back"), () => resolve(""), "plain"));
+      show("none", t("noneTitle"), sign("warn", "bad"), h("p", { class: "lead" }, t("noneLead")));
       return;
     }
     show("choose", t("chooseTitle"), sign("shield"), h("p", { class: "lead" }, lead || t("chooseLead", { title: settings.title })),
-      h("ul", { class: "choices" }, addChoices(types, resolve)),
-      cancel && button(t("back"), () => resolve(""), "plain"));
+      h("ul", { class: "choices" }, addChoices(types, resolve)));
   });
 }
 
@@ -110,7 +105,7 @@ async function appView() {
           h("p", { class: "note" }, t("appKey")),
           h("p", { class: "secret" }, h("code", { id: "secret" }, key), copyButton(() => secret, "quiet small"))),
         h("li", {}, form)),
-      button(t("back"), () => resolve(null), "plain"));
+      backButton(() => resolve(null)));
   });
 }
 
@@ -156,7 +151,7 @@ async function passkeyView() {
     h("p", { class: "field" }, h("label", { for: "name" }, t("nameLabel")), name, h("small", { id: "name-hint" }, t("nameHint"))), detail, submit);
     // The view may have given way to a factor that was asked for.
     const draw = () => form.isConnected || show("setup-passkey", t("addPasskey"), sign("key"),
-      h("p", { class: "lead" }, t("passkeyLead")), form, button(t("back"), () => resolve(null), "plain"));
+      h("p", { class: "lead" }, t("passkeyLead")), form, backButton(() => resolve(null)));
     draw();
   });
 }
@@ -194,7 +189,7 @@ function linkView() {
     } },
     address && h("p", { class: "field" }, h("label", { for: "email" }, t("emailLabel")), address), detail, submit);
     const draw = () => form.isConnected || show("setup-link", t("addLink"), sign("mail"),
-      h("p", { class: "lead" }, t(address ? "emailLead" : "claimedLead")), form, button(t("back"), () => resolve(null), "plain"));
+      h("p", { class: "lead" }, t(address ? "emailLead" : "claimedLead")), form, backButton(() => resolve(null)));
     draw();
   });
 }
@@ -204,7 +199,7 @@ function linkView() {
 async function inbox({ email, expiresAt, backupCodes }, resolve, again) {
   let before = await listed();
   const signal = show("inbox", t("checkMail"), sign("mail"), h("p", { class: "lead" }, t("inboxLead", { email })),
-    waiting(expiresAt), button(t("otherAddress"), again, "quiet"), button(t("back"), () => resolve(null), "plain"));
+    waiting(expiresAt), button(t("otherAddress"), again, "quiet", true), backButton(() => resolve(null)));
   every(2000, signal, async () => {
     countdown(expiresAt);
     const now = await listed();

@@ -1,5 +1,5 @@
 // What a person has, and changing it.
-import { call, explain, post, signedOut } from "./api.js";
+import { call, explain, post } from "./api.js";
 import { showCodes } from "./codes.js";
 import { announce, ask, button, day, h, icon, moment, notice, settings, show, t } from "./dom.js";
 import { addChoices, enrol } from "./enrol.js";
@@ -27,9 +27,6 @@ export async function manage(said = "", wrong = "") {
     if (done && typeof done === "string") {
       said = done;
     } else if (done && done.status !== 200) {
-      if (signedOut(done)) {
-        return done;
-      }
       wrong = explain(done);
     }
   }
@@ -137,6 +134,6 @@ async function signOut(everywhere) {
 }
 
 async function add(type) {
-  const result = await enrol({ type, cancel: true });
+  const result = await enrol({ type });
   return result && (result.failure || t("addedNow"));
 }

@@ -1,7 +1,8 @@
 // The self-service page. A gate sends people here with return_to, where they
 // want to go, and what it demands; without it they come to manage what they
 // have.
-import { byCookie, call, explain, signedOut } from "./api.js";
+import { byCookie, call, explain, onEnd, signedOut } from "./api.js";
+import { leave } from "./back.js";
 import * as caller from "./caller.js";
 import { button, h, settings, show, sign, t } from "./dom.js";
 import { addChoices, enrol } from "./enrol.js";
@@ -30,6 +31,7 @@ const back = (() => {
 })();
 
 let waiting = true; // for somebody to be signed in
+let known = false; // whether somebody was
 
 async function start() {
   waiting = false;
@@ -50,7 +52,10 @@ async function start() {
   const status = await call("GET", "status");
   if (status.status !== 200) {
     fail(status);
-  } else if (!back) {
+    return;
+  }
+  known = true;
+  if (!back) {
     await care(status.data);
   } else if (bounced() && status.data.sessionVerified) {
     problem("bounced", t("bouncedTitle"), t("bounced"), button(t("tryAgain"), () => forGate(status.data)));
@@ -140,12 +145,13 @@ function bounced() {
   }
 }
 
-function leave() {
+async function goThere() {
   try {
     sessionStorage.setItem(mark, Date.now() + " " + number(location.search));
   } catch {
     // See bounced.
   }
+  await leave();
   location.replace(back);
 }
 
@@ -159,13 +165,13 @@ async function goBack() {
   }
   const seen = await byCookie();
   if (seen.status === 0 || seen.data?.sessionVerified) {
-    leave();
+    await goThere();
   } else if (!caller.handed()) {
     noCookie();
   } else if (await gated()) {
     show("done", t("doneTitle"), sign("check", "good"), h("p", { class: "lead" }, t("doneHanded")));
   } else {
-    leave();
+    await goThere();
   }
 }
 
@@ -198,29 +204,37 @@ function loginURL() {
   return url.href;
 }
 
+const login = () => settings.login && !caller.embedded && h("a", { class: "button", href: loginURL(), id: "login" }, t("signIn"));
+
 function fail(result) {
-  const login = settings.login && !caller.embedded && h("a", { class: "button", href: loginURL(), id: "login" }, t("signIn"));
-  if (signedOut(result) && result.token !== caller.authorization()) {
-    start(); // a token has come meanwhile
-    return;
-  }
-  if (signedOut(result)) {
-    waiting = true;
-    if (caller.handed()) {
-      caller.drop();
-      caller.hello();
-    }
-    show("signed-out", t(result.code === "invalid_token" ? "expiredTitle" : "signedOutTitle"), sign("shield"),
-      h("p", { class: "lead" }, t(settings.login ? "signedOutLogin" : "signedOutLead", { title: settings.title })), login);
-    return;
-  }
   if (result.code === "insufficient_user_authentication") {
-    problem("sign-in", t("oldTitle"), t("oldLead"), login);
+    problem("sign-in", t("oldTitle"), t("oldLead"), login());
     return;
   }
   problem("failed", t("failedTitle"), explain(result), button(t("tryAgain"), start));
 }
 
+// renew is for a sign-in that has ended, or never was. An app around this
+// page may have another token, with which the person just goes on.
+async function renew(result) {
+  if (result.token !== caller.authorization()) {
+    return true; // it has come meanwhile
+  }
+  if (caller.handed()) {
+    caller.drop();
+    if (await caller.another()) {
+      return true;
+    }
+  }
+  waiting = true;
+  show("signed-out", t(known || result.code === "invalid_token" ? "expiredTitle" : "signedOutTitle"), sign("shield"),
+    h("p", { class: "lead" }, t(settings.login ? "signedOutLogin" : "signedOutLead", { title: settings.title })), login());
+  return false;
+}
+
+let renewal = null; // one for all requests that find the same
+
+onEnd((result) => renewal ??= renew(result).finally(() => { renewal = null; }));
 caller.listen(() => {
   if (waiting) {
     start();

@@ -1,7 +1,7 @@
 // Showing a factor: the person's primary one first, the others one press
 // away.
 import { call, explain, post, stepUp } from "./api.js";
-import { announce, button, choice, clock, every, h, notice, once, settings, show, sign, t } from "./dom.js";
+import { announce, backButton, button, choice, every, h, notice, once, settings, show, sign, span, t } from "./dom.js";
 import * as passkey from "./passkey.js";
 
 const levels = { mail: 1, mfa: 2, phr: 3 };
@@ -32,16 +32,17 @@ export async function askFactor(status, { demanded, lead, cancel, instead } = {}
       const others = ways.filter((other) => other !== way);
       const around = {
         lead: lead || t("verifyLead"),
+        free: ways.some((one) => one === "PASSKEY" || one === "MAGIC_LINK"),
         done: () => resolve(way),
         below: [
           (others.length > 0 || instead) && h("section", { class: "others" },
             h("h2", {}, t("otherWay")),
             h("ul", { class: "choices" }, others.map((other) => {
               const [picture, name] = views[other];
-              return choice(picture, t(name), "", () => open(other), "way-" + other);
+              return choice(picture, t(name), "", () => open(other), "way-" + other, other === ways[0]);
             }), instead)),
           h("p", { class: "note" }, t("lost")),
-          cancel && button(t("back"), () => resolve(""), "plain"),
+          cancel && backButton(() => resolve("")),
         ],
       };
       views[way][2](around);
@@ -49,7 +50,7 @@ export async function askFactor(status, { demanded, lead, cancel, instead } = {}
     if (ways.length === 0) {
       show("stuck", t("noWay"), sign("warn", "bad"), h("p", { class: "lead" }, t("noWayLead")),
         instead && h("ul", { class: "choices" }, instead),
-        cancel && button(t("back"), () => resolve(""), "plain"));
+        cancel && backButton(() => resolve("")));
       return;
     }
     open(ways[0]);
@@ -67,22 +68,24 @@ async function prove(proof, done) {
   return result;
 }
 
-// lock keeps form closed while codes are locked, and counts down.
-function lock(form, detail, result, signal) {
+// lock keeps form and other ways by a code closed while codes are locked,
+// counts down, and says what else there is; free tells whether there are
+// ways without a code.
+function lock(form, detail, result, signal, free) {
   const until = Date.now() + result.wait * 1000;
   const timer = h("span", { role: "timer" });
   const text = t("locked", { time: "\n" }).split("\n");
-  const fields = form.querySelectorAll("input, button");
-  fields.forEach((field) => { field.disabled = true; });
-  timer.textContent = clock(result.wait);
-  detail.replaceChildren(text[0], timer, text[1]);
+  const closed = [...form.querySelectorAll("input, button"), ...document.querySelectorAll("#way-GOOGLE_AUTH, #way-BACKUP_CODE")];
+  closed.forEach((one) => { one.disabled = true; });
+  timer.textContent = span(result.wait);
+  detail.replaceChildren(text[0], timer, text[1], " ", t(free ? "lockedFree" : "lockedAll"));
   every(1000, signal, () => {
     const left = Math.ceil((until - Date.now()) / 1000);
     if (left > 0) {
-      timer.textContent = clock(left);
+      timer.textContent = span(left);
       return true;
     }
-    fields.forEach((field) => { field.disabled = false; });
+    closed.forEach((one) => { one.disabled = false; });
     detail.say("");
     announce(t("unlocked"));
     form.querySelector("input").focus();
@@ -141,12 +144,12 @@ export function codeForm({ label, hint, digits, later, action, send, refused }) 
   return { form, detail };
 }
 
-function codeView(view, { lead, done, below }, { picture, heading, label, hint, digits }) {
+function codeView(view, { lead, free, done, below }, { picture, heading, label, hint, digits }) {
   let signal;
   const { form, detail } = codeForm({
     label, hint, digits, action: t("verify"),
     send: (code) => prove({ mfaType: "GOOGLE_AUTH", code }, done),
-    refused: (failure) => failure.code === "locked" && (lock(form, detail, failure, signal), true),
+    refused: (failure) => failure.code === "locked" && (lock(form, detail, failure, signal, free), true),
   });
   signal = show(view, heading, sign(picture), h("p", { class: "lead" }, lead), form, below);
 }
@@ -207,7 +210,7 @@ function linkView(around) {
     };
     const signal = show("link", t("checkMail"), sign("mail"), h("p", { class: "lead" }, t("numberLead")),
       h("p", { class: "match", id: "match", "aria-label": t("numberIs", { number: sent.data.matchNumber }) }, String(sent.data.matchNumber)),
-      waiting(sent.data.expiresAt), button(t("newLink"), () => again(""), "quiet"), below);
+      waiting(sent.data.expiresAt), button(t("newLink"), () => again(""), "quiet", true), below);
     await every(2000, signal, async () => {
       countdown(sent.data.expiresAt);
       const result = await post("verify-login", { mfaType: "MAGIC_LINK", sessionId: sent.data.sessionId });
