@@ -14,7 +14,7 @@ var adminSpellings = []string{
 	"/foo/..%5cadmin", "/admin%2fx", "/admin%2Fx", "/admin%3Fx", "/admin%23x", "/%EF%BD%81dmin", "/admin//x", "/x/../admin",
 	"/public/..%2fadmin", "/public/%2e%2e/admin", "/x;/../admin", "/x/..;a=b/admin/y", "/..%2fadmin", "/adm%69n",
 	"/admin/x/../../admin/y", "/%2fadmin", "/admin/%2e%2e", "/admin?x", "/admin?/public", "/admin/x#y", "///admin//x", `/\admin`,
-	`/x/..\admin`, "http://localhost/admin/x", "http://LOCALHOST/admin", "/./%2e/admin/../admin", "/admin/x;/..;/y",
+	`/x/..\admin`, "//x/admin", `/\x/admin`, "http://localhost/admin/x", "http://LOCALHOST/admin", "/./%2e/admin/../admin", "/admin/x;/..;/y",
 }
 
 var publicTargets = []string{
