@@ -56,6 +56,27 @@ func TestNoSpellingOfAGuardedPathReachesTheUpstreamWithoutAFactor(t *testing.T) 
 	}
 }
 
+func TestNothingIsCopiedOrMovedBehindTheGateWithoutAFactor(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(gated(adminGate))
+	alice := enrolled(t, e, "alice", nil)
+	for _, row := range []struct {
+		token, destination string
+		status, arrived    int
+	}{
+		{alice.token, e.URL + "/admin/x", 401, 0}, {alice.token, "/admin", 401, 0},
+		{alice.token, e.URL + "/public/y", 200, 1}, {alice.pair.access, e.URL + "/admin/x", 200, 1},
+	} {
+		before := len(e.Upstream.Requests())
+		r := e.Request("MOVE", "/public/x", row.token, nil)
+		r.Header.Set("Destination", row.destination)
+		answer := e.Send(r)
+		if arrived := len(e.Upstream.Requests()) - before; answer.Status != row.status || arrived != row.arrived {
+			t.Errorf("to %s: %d, and %d requests reached the upstream", row.destination, answer.Status, arrived)
+		}
+	}
+}
+
 func TestAGateWithoutPathsGuardsAllButTheAPI(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(gated("mfa_require"))
