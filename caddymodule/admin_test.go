@@ -79,6 +79,11 @@ func (o *operated) ask(method, uri string, body io.Reader) (int, string) {
 	}
 	r.Close = true
 	answer, err := http.DefaultClient.Do(r)
+	// A load closes the socket of the admin endpoint before, with what has just
+	// come to it.
+	for retries := 0; err != nil && body == nil && retries < 5; retries++ {
+		answer, err = http.DefaultClient.Do(r)
+	}
 	if err != nil {
 		o.Fatal(err)
 	}
