@@ -18,7 +18,6 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
 	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	mfatotp "github.com/caddymfa/caddy-mfa/mfa/totp"
 )
@@ -386,18 +385,4 @@ func TestTheAdminAPITellsThatThereIsNoApp(t *testing.T) {
 	o := operate(t, nil)
 	o.load(fmt.Appendf(nil, `{"admin":{"listen":%q,"config":{"persist":false}},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}}}`, o.admin))
 	o.want(http.StatusNotFound, http.MethodGet, "/mfa/users", nil)
-}
-
-// token is an access token of the person.
-func (o *operated) token(subject string) string {
-	o.Helper()
-	issuer, err := bearer.OpenDevIssuer("data/dev-issuer.json")
-	if err != nil {
-		o.Fatal(err)
-	}
-	token, err := issuer.Sign(map[string]any{"sub": subject})
-	if err != nil {
-		o.Fatal(err)
-	}
-	return token
 }
