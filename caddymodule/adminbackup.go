@@ -66,9 +66,9 @@ func (a *App) adminRestore(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	takeTime(w)
-	err = a.service.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
+	err = a.keys.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
 	switch {
-	case errors.Is(err, mfa.ErrInUse):
+	case errors.Is(err, mfa.ErrInUse), errors.Is(err, mfa.ErrKeysChanging):
 		return adminError(http.StatusConflict, err)
 	case errors.Is(err, mfa.ErrForeignBackup), errors.Is(err, store.ErrBadSnapshot):
 		return adminError(http.StatusUnprocessableEntity, err)

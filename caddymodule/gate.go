@@ -144,7 +144,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	if g.policy.Paths != nil {
 		gate.StripPaths(r)
-		if !g.policy.Paths.Match(r.URL) {
+		if !g.policy.Paths.Match(r.URL) && !g.policy.Paths.MatchDestination(r.Header) {
 			return g.app.pass(w, r, next)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
 // send sends a request to the site and returns the answer's status and
@@ -351,4 +353,18 @@ func TestASubscriberThatHangsHoldsUpNeitherRequestsNorReloads(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the server does not stop")
 	}
+}
+
+// token is an access token of the person.
+func (o *operated) token(subject string) string {
+	o.Helper()
+	issuer, err := bearer.OpenDevIssuer("data/dev-issuer.json")
+	if err != nil {
+		o.Fatal(err)
+	}
+	token, err := issuer.Sign(map[string]any{"sub": subject})
+	if err != nil {
+		o.Fatal(err)
+	}
+	return token
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -18,22 +19,27 @@ var (
 	// ErrForeignBackup is returned for a backup that was made with another
 	// key file.
 	ErrForeignBackup = errors.New("the backup was made with another key file")
+
+	// ErrKeysChanging is returned while the keys are being changed that a
+	// backup may need.
+	ErrKeysChanging = errors.New("the sealing keys are being changed: try again when that has ended")
 )
 
 // Restore replaces all records by those of the backup that it reads from r,
-// into the store that s keeps its records in. ErrForeignBackup is returned for
-// one that these keys do not open, ErrInUse when there is something to lose
-// and overwrite does not say so, store.ErrBadSnapshot for one that is
-// damaged.
-func (s *Service) Restore(ctx context.Context, into store.Snapshotter, r io.Reader, overwrite bool) error {
+// into the store that the keys are of. ErrForeignBackup is returned for one
+// that these keys do not open, ErrKeysChanging while another call changes
+// them, ErrInUse when there is something to lose and overwrite does not say
+// so, store.ErrBadSnapshot for one that is damaged.
+func (k *KeyFile) Restore(ctx context.Context, into store.Snapshotter, r io.Reader, overwrite bool) error {
+	held := false
 	err := into.Restore(ctx, r, func(live, backup store.Content) error {
-		check, err := backup.Get(checkKey)
-		if err != nil {
-			return ErrForeignBackup
+		// From here until the records are there, no key of theirs may go. Who
+		// changes keys now may be waiting for the store, so is not waited for.
+		if held = k.changing.TryLock(); !held {
+			return ErrKeysChanging
 		}
-		if pair, _, err := openCheck(s.documents.keys, check); err != nil || !s.documents.keys.Hold(pair) {
-			sealing, _ := seal.KeyOf(check)
-			return fmt.Errorf("%w: it is sealed with key %s, which the key file does not hold, or no longer", ErrForeignBackup, sealing)
+		if err := opens(k.documents.keys, backup); err != nil {
+			return err
 		}
 		if overwrite {
 			return nil
@@ -50,8 +56,35 @@ func (s *Service) Restore(ctx context.Context, into store.Snapshotter, r io.Read
 		}
 		return nil
 	})
+	if held {
+		k.changing.Unlock()
+	}
 	if err != nil {
 		return fmt.Errorf("restoring backup: %w", err)
 	}
 	return nil
+}
+
+// opens returns ErrForeignBackup for a backup that needs a key which is not
+// there: the one that was in use, or, where it was made while records were
+// being sealed anew, the one before.
+func opens(keys *seal.Keys, backup store.Content) error {
+	check, err := backup.Get(checkKey)
+	if err != nil {
+		return ErrForeignBackup
+	}
+	lacks := func(id seal.KeyID) error {
+		return fmt.Errorf("%w: it is sealed with key %s, which the key file does not hold, or no longer", ErrForeignBackup, id)
+	}
+	if pair, _, err := openCheck(keys, check); err != nil || !keys.Hold(pair) {
+		sealing, _ := seal.KeyOf(check)
+		return lacks(sealing)
+	}
+	sealing := keys.Sealing()
+	return backup.Each(func(_ string, sealed []byte) error {
+		if id, ok := seal.KeyOf(sealed); ok && !slices.Contains(sealing, id) {
+			return lacks(id)
+		}
+		return nil
+	})
 }

@@ -244,35 +244,6 @@ func TestKeysThatDocumentsNeedAreNotRetired(t *testing.T) {
 	a.retire(true)
 }
 
-func TestABackupOfBeforeIsRestoredWhileItsKeyIsAtHand(t *testing.T) {
-	f := newFixture(t)
-	n := f.alone()
-	app := f.enrolApp(alice)
-	backup := snapshot(t, f.store)
-	old := n.keys.InUse()
-	n.rotate()
-	restore := func() error {
-		return f.Restore(t.Context(), f.store.(store.Snapshotter), backup.reader(), true)
-	}
-	if err := restore(); err != nil {
-		t.Fatal(err)
-	}
-	n.follow()
-	if n.keys.InUse() != old {
-		t.Error("the restored store is not followed")
-	}
-	f.advance(30 * time.Second)
-	f.login(alice, factor.TypeTOTP, f.appProof(app.secret))
-
-	// Rotating again takes the same new key, and seals anew.
-	n.rotate()
-	if len(n.keys.Sealing()) != 2 || n.keys.InUse() == old {
-		t.Errorf("in use: %v of %v", n.keys.InUse(), n.keys.Sealing())
-	}
-	n.retire(true)
-	wantError(t, restore(), mfa.ErrForeignBackup)
-}
-
 func TestANewStoreBesideARotatedFileUsesTheNewestKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mfa.key")
 	if _, _, err := seal.LoadOrCreate(path); err != nil {

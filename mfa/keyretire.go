@@ -34,7 +34,7 @@ func (k *KeyFile) Retire(ctx context.Context, all bool) (Retired, error) {
 		return Retired{}, err
 	}
 	if s.rotation != nil {
-		return Retired{}, fmt.Errorf("%w: a rotation to key %s is under way: end it first", ErrKeysNeeded, s.rotation.Pair.Sealing)
+		return Retired{}, fmt.Errorf("%w: a rotation to key %s is under way: rotate again, which ends it", ErrKeysNeeded, s.rotation.Pair.Sealing)
 	}
 	var result Retired
 	for _, key := range report.Keys {
@@ -42,7 +42,7 @@ func (k *KeyFile) Retire(ctx context.Context, all bool) (Retired, error) {
 			continue
 		}
 		if key.Documents > 0 {
-			return Retired{}, fmt.Errorf("%w: %d documents are sealed with %s: rotate again, which seals them anew", ErrKeysNeeded, key.Documents, key.ID)
+			return Retired{}, fmt.Errorf("%w: documents are sealed with %s (%d): rotate again, which seals them anew", ErrKeysNeeded, key.ID, key.Documents)
 		}
 		// Another node may be about to write with the key that it knew.
 		if settled := report.Since.Add(2 * KeyPoll); k.config.Shared && k.config.Now().Before(settled) {

@@ -143,7 +143,7 @@ var (
 	ErrRotationElsewhere = errors.New("new keys were staged that this node's key file does not hold")
 
 	// ErrNoRotation is returned when no keys are staged.
-	ErrNoRotation = errors.New("no new keys are staged")
+	ErrNoRotation = errors.New("no new keys are staged: begin the rotation again")
 
 	// ErrNodesLackKeys is returned when nodes are without the staged keys, or
 	// have not yet had the time to say.

@@ -18,10 +18,12 @@ import (
 type loginChallenge struct {
 	Challenge string    `json:"challenge"`
 	ExpiresAt time.Time `json:"expiresAt"`
+	// Network is where the client is that asked for it.
+	Network string `json:"network,omitempty"`
 }
 
 // maxChallenges is how many challenges of one person live side by side, for
-// several tabs; the oldest makes way.
+// several tabs; see addChallenge for which makes way.
 const maxChallenges = 5
 
 // errCloned is wrapped around the refusal of a passkey whose counter went
@@ -51,17 +53,34 @@ func (s *Service) PasskeyOptions(ctx context.Context, caller Caller) (passkey.Lo
 		if challenge, options, err = kind.BeginLogin(u.usable(factor.TypePasskey)); err != nil {
 			return err
 		}
-		u.Challenges = slices.DeleteFunc(u.Challenges, func(c loginChallenge) bool { return !now.Before(c.ExpiresAt) })
-		if over := len(u.Challenges) + 1 - maxChallenges; over > 0 {
-			u.Challenges = slices.Delete(u.Challenges, 0, over)
-		}
-		u.Challenges = append(u.Challenges, loginChallenge{Challenge: challenge, ExpiresAt: now.Add(kind.LoginLifetime())})
+		u.addChallenge(loginChallenge{
+			Challenge: challenge, ExpiresAt: now.Add(kind.LoginLifetime()), Network: caller.Client.network(),
+		}, now)
 		return t.put(key, u)
 	}, key)
 	if err != nil {
 		return passkey.LoginOptions{}, fmt.Errorf("beginning passkey login: %w", err)
 	}
 	return options, nil
+}
+
+// addChallenge adds c, and drops those that have run out. Where there are too
+// many then, the oldest makes way of the network that asked for the most: who
+// draws challenges with a stolen access token draws them from a place of their
+// own, and must not take the owner's away before the passkey is touched.
+func (u *user) addChallenge(c loginChallenge, now time.Time) {
+	u.Challenges = slices.DeleteFunc(u.Challenges, func(old loginChallenge) bool { return !now.Before(old.ExpiresAt) })
+	u.Challenges = append(u.Challenges, c)
+	for len(u.Challenges) > maxChallenges {
+		of := make(map[string]int, len(u.Challenges))
+		most := 0
+		for _, c := range u.Challenges {
+			of[c.Network]++
+			most = max(most, of[c.Network])
+		}
+		oldest := slices.IndexFunc(u.Challenges, func(c loginChallenge) bool { return of[c.Network] == most })
+		u.Challenges = slices.Delete(u.Challenges, oldest, oldest+1)
+	}
 }
 
 func (s *Service) passkeys() (*passkey.Kind, error) {

@@ -14,7 +14,7 @@ var adminSpellings = []string{
 	"/foo/..%5cadmin", "/admin%2fx", "/admin%2Fx", "/admin%3Fx", "/admin%23x", "/%EF%BD%81dmin", "/admin//x", "/x/../admin",
 	"/public/..%2fadmin", "/public/%2e%2e/admin", "/x;/../admin", "/x/..;a=b/admin/y", "/..%2fadmin", "/adm%69n",
 	"/admin/x/../../admin/y", "/%2fadmin", "/admin/%2e%2e", "/admin?x", "/admin?/public", "/admin/x#y", "///admin//x", `/\admin`,
-	`/x/..\admin`, "http://localhost/admin/x", "http://LOCALHOST/admin", "/./%2e/admin/../admin", "/admin/x;/..;/y",
+	`/x/..\admin`, "//x/admin", `/\x/admin`, "http://localhost/admin/x", "http://LOCALHOST/admin", "/./%2e/admin/../admin", "/admin/x;/..;/y",
 }
 
 var publicTargets = []string{
@@ -52,6 +52,27 @@ func TestNoSpellingOfAGuardedPathReachesTheUpstreamWithoutAFactor(t *testing.T) 
 			if answer, through := reached("GET "+target, headers...); !through || answer.Status != 200 {
 				t.Errorf("%s: %d, reached the upstream: %v", target, answer.Status, through)
 			}
+		}
+	}
+}
+
+func TestNothingIsCopiedOrMovedBehindTheGateWithoutAFactor(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(gated(adminGate))
+	alice := enrolled(t, e, "alice", nil)
+	for _, row := range []struct {
+		token, destination string
+		status, arrived    int
+	}{
+		{alice.token, e.URL + "/admin/x", 401, 0}, {alice.token, "/admin", 401, 0},
+		{alice.token, e.URL + "/public/y", 200, 1}, {alice.pair.access, e.URL + "/admin/x", 200, 1},
+	} {
+		before := len(e.Upstream.Requests())
+		r := e.Request("MOVE", "/public/x", row.token, nil)
+		r.Header.Set("Destination", row.destination)
+		answer := e.Send(r)
+		if arrived := len(e.Upstream.Requests()) - before; answer.Status != row.status || arrived != row.arrived {
+			t.Errorf("to %s: %d, and %d requests reached the upstream", row.destination, answer.Status, arrived)
 		}
 	}
 }

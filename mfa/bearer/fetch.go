@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/internal/loopback"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/regularfile"
 )
 
 const (
@@ -194,7 +195,7 @@ func (f fetcher) get(ctx context.Context, address *url.URL) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetching %s: status is %d, not 200", address, response.StatusCode)
 	}
-	document, err := readDocument(response.Body)
+	document, err := regularfile.ReadAll(response.Body)
 	if err != nil {
 		return nil, fmt.Errorf("fetching %s: %w", address, err)
 	}

@@ -3,24 +3,18 @@ package bearer
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/regularfile"
 )
 
-const (
-	// maxDocument bounds a key file or an answer of the issuer, in bytes.
-	maxDocument = 1 << 20
-
-	// fileInterval is how often a key file is read again, at most.
-	fileInterval = time.Second
-)
+// fileInterval is how often a key file is read again, at most.
+const fileInterval = time.Second
 
 // fileSource reads keys from a file and follows its changes: when a token
 // comes and the last look is a second old, it looks again. It reads the
@@ -138,36 +132,11 @@ func (f *fileSource) load() error {
 	return nil
 }
 
-// readKeyFile reads a regular file of bounded size: anything else, a
-// pipe for one, could hold a request up for good.
+// readKeyFile reads a key file.
 func readKeyFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	content, err := regularfile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading key file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("reading key file %s: it is not a regular file", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading key file: %w", err)
-	}
-	defer file.Close()
-	content, err := readDocument(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading key file %s: %w", path, err)
-	}
-	return content, nil
-}
-
-// readDocument reads all of r, up to maxDocument.
-func readDocument(r io.Reader) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(content) > maxDocument {
-		return nil, errors.New("it is larger than 1 MiB")
 	}
 	return content, nil
 }

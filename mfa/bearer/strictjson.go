@@ -128,7 +128,12 @@ func (d *decoder) array(depth int) (any, error) {
 }
 
 func (d *decoder) object(depth int) (object, error) {
-	o := make(object, 0, 8)
+	var o object
+	if depth == 0 {
+		// The one that each token has. Of others there may be thousands, in a
+		// token that nobody has signed.
+		o = make(object, 0, 8)
+	}
 	for d.more('}') {
 		name, err := d.text()
 		if err != nil {
@@ -146,12 +151,23 @@ func (d *decoder) object(depth int) (object, error) {
 	return o, nil
 }
 
-// pass passes over a value and looks at all of it.
+// pass passes over a value and looks at all of it, at little cost.
 func (d *decoder) pass(depth int) error {
-	switch d.peek() {
+	switch next := d.peek(); next {
 	case '{', '[':
-		_, err := d.value(depth)
-		return err
+		if depth == maxDepth {
+			return errNestedDeep
+		}
+		if next == '{' {
+			_, err := d.object(depth)
+			return err
+		}
+		for d.more(']') {
+			if err := d.pass(depth + 1); err != nil {
+				return err
+			}
+		}
+		return nil
 	case '"':
 		_, err := d.text()
 		return err

@@ -63,3 +63,16 @@ func plain(value any) any {
 	}
 	return value
 }
+
+// A header is read before anything of the token is known to be signed.
+func TestAHeaderFullOfValuesCostsLittle(t *testing.T) {
+	for _, unit := range []string{`{}`, `[]`, `1`, `"x"`} {
+		list := `[` + strings.Repeat(unit+`,`, 1000) + unit + `]`
+		for _, member := range []string{"alg", "typ", "other"} {
+			header := []byte(`{"` + member + `":` + list + `}`)
+			if allocations := testing.AllocsPerRun(5, func() { _, _ = parseHeader(header) }); allocations > 1100 {
+				t.Errorf("%s of 1001 times %s: %v allocations", member, unit, allocations)
+			}
+		}
+	}
+}

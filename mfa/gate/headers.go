@@ -15,8 +15,10 @@ const identityPrefix = "x-mfa-"
 // set, X-MFA-*, in every spelling that a backend may read as one of them:
 // from the headers, from the trailers, announced or not, and from the lists
 // Connection and Trailer. By a mention in Connection a client would have the
-// proxy drop those that the edge sets (RFC 9110, 7.6.1). The headers are
-// changed in place, and the body is replaced where trailers may follow it.
+// proxy drop those that the edge sets (RFC 9110, 7.6.1). From the trailers it
+// also takes those by which a backend that merges them with the headers would
+// come to another caller than the edge. The headers are changed in place, and
+// the body is replaced where trailers may follow it.
 func StripIdentity(r *http.Request) {
 	for name, values := range r.Header {
 		switch {
@@ -120,7 +122,7 @@ func listsIdentity(value string) bool {
 // stripTrailers strips the trailers that are announced, and those that come:
 // net/http takes up others too, into the map of the announced ones.
 func stripTrailers(r *http.Request) {
-	deleteIdentity(r.Trailer)
+	stripTrailer(r.Trailer)
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}
@@ -135,9 +137,10 @@ func stripTrailers(r *http.Request) {
 	r.Body = &strippedBody{ReadCloser: r.Body, request: r}
 }
 
-func deleteIdentity(h http.Header) {
+func stripTrailer(h http.Header) {
 	for name := range h {
-		if isIdentity(name) {
+		// The last two must not come here at all (RFC 9110, 6.5.1).
+		if isIdentity(name) || strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Cookie") {
 			delete(h, name)
 		}
 	}
@@ -153,7 +156,7 @@ type strippedBody struct {
 func (b *strippedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		deleteIdentity(b.request.Trailer)
+		stripTrailer(b.request.Trailer)
 	}
 	return n, err
 }

@@ -32,6 +32,8 @@ func TestEverySpellingOfAGuardedPathIsGuarded(t *testing.T) {
 		"/admin/x/../../admin/y", "/%2fadmin", "/admin/%2e%2e",
 		// Raw backslashes and question marks, and a query.
 		`/\admin`, `/\\admin`, `/x\..\admin`, "/admin?", "/admin?x=/public", "/admin%3f/x",
+		// Another host's, to who reads the target as a URL reference.
+		"//x/admin", "///x//admin/y", `/\x/admin`, "//a@x:80/admin", "//x/./admin", "/%2fx/admin", "/.//x/admin", "/%20/x/admin", "/;//x/admin", "//x/admin?y",
 		// Dots that are followed between two decodings.
 		"/foo%2fbar/../x%2f../admin", "/%252e%252e/x%2f..%2fadmin", "/a%252fb/../admin",
 		// Climbing with something beside the dots.
@@ -64,6 +66,7 @@ func TestOtherPathsAreNotGuarded(t *testing.T) {
 		"/assets/index-BfX3_aQ.js", "/v1/users:batch", "/search/100%25", "/%E4%B8%AD%E6%96%87/%E9%A1%B5", "/%C3%A9t%C3%A9", "/a%2Fb", "/x%5Cy",
 		"/redirect/https%3A%2F%2Fa.example%2Fx", "/redirect/https%253A%252F%252Fa.example", "/~user/a+b", "/a,b/@c", "/public?to=/admin",
 		"/%E9t%E9", "/administrator%20", "/x%00y", "/api/admin%20x", "/api/admin;a",
+		"/x//admin", "//x/api/admin", "//x//api/admin",
 	} {
 		if match(t, []string{"/admin/*"}, target) {
 			t.Errorf("%s is guarded", target)

@@ -54,9 +54,16 @@ func (p *Paths) matchReadings(u *url.URL) bool {
 func (p *Paths) matchSegments(s string) bool {
 	var segments []segment
 	up := false
+	// Who reads a target as a URL reference, as browsers read links, takes
+	// //x/admin for /admin at the host x (RFC 3986, section 4.2).
+	mayBeHost, begun := strings.HasPrefix(s, "//"), false
 	for text := range strings.SplitSeq(strings.Trim(s, "/"), "/") {
 		segment := readSegment(text)
 		up = up || segment.up
+		if !begun {
+			begun = !segment.skip
+			segment.skip, mayBeHost = segment.skip || mayBeHost, true
+		}
 		segments = append(segments, segment)
 	}
 	return slices.ContainsFunc(p.patterns, func(p pattern) bool { return p.coversReading(segments, up) })

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 
 	"github.com/caddymfa/caddy-mfa/mfa/internal/newfile"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/regularfile"
 )
 
 // keyFile is the key file: two Tink keysets in Tink's own JSON form,
@@ -48,11 +48,15 @@ func Load(path string) (*Keys, error) {
 }
 
 func read(path string) (ring, error) {
-	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	content, err := regularfile.Read(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return ring{}, fmt.Errorf("%w: %s", ErrNoKeyFile, path)
-	}
-	if err != nil {
+	case errors.Is(err, regularfile.ErrNotRegular):
+		return ring{}, fmt.Errorf("%w: %w", ErrBadKeyFile, err)
+	case errors.Is(err, fs.ErrPermission):
+		return ring{}, fmt.Errorf("reading key file: %w: let the user that the server runs as read it", err)
+	case err != nil:
 		return ring{}, fmt.Errorf("reading key file: %w", err)
 	}
 	var file keyFile

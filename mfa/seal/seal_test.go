@@ -152,6 +152,9 @@ func TestABadKeyFileIsRefusedAndKept(t *testing.T) {
 			}
 		})
 	}
+	if _, _, err := seal.LoadOrCreate(t.TempDir()); !errors.Is(err, seal.ErrBadKeyFile) {
+		t.Errorf("a folder: got %v", err)
+	}
 	if _, err := seal.Load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, seal.ErrNoKeyFile) {
 		t.Errorf("no file: got %v", err)
 	}

@@ -55,6 +55,11 @@ type Content interface {
 	// whether there is any at all.
 	Count(prefix string, limit int) (int, error)
 
+	// Each calls fn with every document, in the order of their keys, up to
+	// the first error, which it returns as it is. The value is valid, and
+	// must not be changed, during the call.
+	Each(fn func(key string, value []byte) error) error
+
 	// Revision tells which of two contents of one store is the newer: it
 	// grows with every change of the documents. A Restore makes it larger
 	// than that of both the content it replaced and the snapshot: an

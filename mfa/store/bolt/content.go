@@ -36,6 +36,13 @@ func (c content) Count(prefix string, limit int) (n int, err error) {
 	return n, err
 }
 
+// Each implements store.Content.
+func (c content) Each(fn func(key string, value []byte) error) error {
+	return guard(func() error {
+		return c.bucket.ForEach(func(key, value []byte) error { return fn(string(key), value) })
+	})
+}
+
 // Revision implements store.Content. The sequence number that bbolt keeps
 // for a bucket counts the commits: it is part of every copy, whoever
 // makes it, and unlike the number of a transaction can be set.

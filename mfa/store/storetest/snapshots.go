@@ -91,6 +91,24 @@ func restoreReplaces(t *testing.T, e Engine) {
 	}
 }
 
+// all are the documents that Each tells of.
+func all(t *testing.T, c store.Content) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	last := ""
+	err := c.Each(func(key string, value []byte) error {
+		if key <= last {
+			t.Errorf("%q comes after %q", key, last)
+		}
+		found[key], last = string(value), key
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return found
+}
+
 func checkDecides(t *testing.T, e Engine) {
 	s := open(t, e)
 	put(t, s, "user/1", "old")
@@ -110,6 +128,13 @@ func checkDecides(t *testing.T, e Engine) {
 		}{"live": {live, "new", 2}, "snapshot": {snapshot, "old", 1}} {
 			if v, err := row.content.Get("user/1"); err != nil || string(v) != row.value {
 				t.Errorf("%s: Get: %q, %v", what, v, err)
+			}
+			if got := all(t, row.content); len(got) != row.users+1 || got["user/1"] != row.value || got["other"] != "old" {
+				t.Errorf("%s: Each: %q", what, got)
+			}
+			stop := errors.New("stop")
+			if err := row.content.Each(func(string, []byte) error { return stop }); err != stop {
+				t.Errorf("%s: Each: %v", what, err)
 			}
 			if _, err := row.content.Get("none"); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s: Get of none: %v", what, err)
