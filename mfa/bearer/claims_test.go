@@ -249,8 +249,8 @@ func TestAConfigurationThatCannotBeMeantIsRefused(t *testing.T) {
 	}
 	for name, config := range map[string]bearer.Config{
 		"no keys: a key source":         {},
-		"clock skew -1s":                {Keys: keys, Skew: -time.Second},
-		"clock skew 2562047h47m16.854s": {Keys: keys, Skew: time.Duration(math.MaxInt64) / time.Millisecond * time.Millisecond},
+		"clock_skew: -1s":                {Keys: keys, Skew: -time.Second},
+		"clock_skew: 2562047h47m16.854s": {Keys: keys, Skew: time.Duration(math.MaxInt64) / time.Millisecond * time.Millisecond},
 		"audience is empty":             {Keys: keys, Audience: []string{"api", ""}},
 		"contradicts the issuer":        {Keys: oidc, Issuer: "https://login.example.com/"},
 	} {
