@@ -301,11 +301,7 @@ func (g *Gate) Write(w http.ResponseWriter, r *http.Request, refusal error) {
 // edge may say or see is taken out of the request first, which may be sent to
 // an upstream for a page of its own.
 func (g *Gate) Hand(w http.ResponseWriter, r *http.Request, refusal error) (status int, err error) {
-	gate.StripIdentity(r)
-	if presented(r).assertion != "" {
-		delete(r.Header, "Authorization")
-	}
-	removeAssertionCookie(r)
+	Withhold(r)
 	e := translate(refusal)
 	w.Header().Set("Cache-Control", "no-store")
 	g.handler.exposeRefusal(w, r)
