@@ -65,15 +65,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		api.BadTarget(w)
 		return nil
 	}
+	route, ok := h.routes.Find(r.URL.Path)
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		// Serving a route would undo the refusal of whatever stands before
 		// this handler in the site, such as basic_auth.
+		if ok {
+			api.WithholdBody(r)
+		}
 		if visitOf(r) == nil {
 			api.Withhold(r)
 		}
 		return next.ServeHTTP(w, r)
 	}
-	route, ok := h.routes.Find(r.URL.Path)
 	if !ok {
 		return h.app.pass(w, r, next)
 	}

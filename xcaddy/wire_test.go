@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/base64"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -226,7 +227,8 @@ func (w *wire) wantNothingTold() {
 	}
 }
 
-// The directive mfa in an error route does not undo what has led there.
+// The directive mfa in an error route does not undo what has led there, and
+// no code gets to the backend that makes the page.
 func TestAnErrorRouteServesNoRouteOfTheAPI(t *testing.T) {
 	e := edgetest.New(t)
 	e.NoAPI = true // what stands at its paths are pages for errors
@@ -240,13 +242,32 @@ func TestAnErrorRouteServesNoRouteOfTheAPI(t *testing.T) {
 	mfa
 	handle_errors {
 		mfa
-		respond "a page of ours for {err.status_code}"
+		reverse_proxy {$UPSTREAM}
 	}
 `, 1))
-	cookie, origin := "Cookie: session="+e.Token("alice", nil), "Origin: "+e.URL
-	for _, request := range []string{"POST /mfa/setup", "GET /mfa/status", "GET /mfa/", "GET /mfa/jwks.json", "GET /mfa/assets/page.js", "GET /else"} {
-		if answer := e.Raw(request, cookie, origin); answer.Status != 401 || answer.Body != "a page of ours for 401" {
-			t.Errorf("%s: %d %s", request, answer.Status, answer.Body)
+	token := e.Token("alice", nil)
+	for request, body := range map[string]string{
+		"POST /mfa/setup": "", "POST /MFA//verify-login": "", "GET /mfa/status": "", "GET /mfa/": "", "GET /mfa/jwks.json": "", "POST /else": `{"code":"123456"}`,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		for _, length := range []int64{-1, 17} {
+			r := e.Request(method, path, "", `{"code":"123456"}`)
+			r.ContentLength = length
+			r.Header.Set("Cookie", "session="+token)
+			r.Header.Set("Origin", e.URL)
+			if method == "GET" {
+				r.Body, r.ContentLength = nil, 0
+			}
+			before := len(e.Upstream.Requests())
+			answer := e.Send(r)
+			got := e.Upstream.Requests()[before:]
+			if len(got) != 1 || answer.Body != "upstream: "+request || !strings.HasPrefix(answer.Header.Get("WWW-Authenticate"), "Basic ") {
+				t.Errorf("%s: %d %v %s", request, answer.Status, answer.Header, answer.Body)
+				continue
+			}
+			if sent, err := io.ReadAll(got[0].Body); err != nil || string(sent) != body {
+				t.Errorf("%s: the backend got %q, %v", request, sent, err)
+			}
 		}
 	}
 	staff := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("staff:secret"))
