@@ -62,7 +62,6 @@ type Decision string
 // The decisions of a gate. All but those that let a request pass have been
 // answered.
 const (
-	Unguarded     Decision = "unguarded"     // not a path of the gate's
 	Passed        Decision = "passed"        // by a second factor
 	PassedTrusted Decision = "passed_login"  // by the login's own second factor
 	PassedExcept  Decision = "passed_except" // by an exception
@@ -77,7 +76,7 @@ const (
 
 // Decisions are all that a gate can decide.
 var Decisions = []Decision{
-	Unguarded, Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, Failed,
+	Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, Failed,
 }
 
 // Outcome is what became of a request at a gate.
