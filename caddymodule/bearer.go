@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -98,6 +99,9 @@ func (b *Bearer) verifier(devIssuerFile string, keep []string, log *zap.Logger) 
 	}
 	if cookie := (&http.Cookie{Name: b.Cookie, Value: "x"}); b.Cookie != "" && cookie.Valid() != nil {
 		return nil, fmt.Errorf("cookie: %q is no name of a cookie", b.Cookie)
+	}
+	if strings.EqualFold(b.Cookie, api.CookieName) {
+		return nil, fmt.Errorf("cookie: %q is where the edge keeps what it has seen of a second factor: name the one that your login sets", b.Cookie)
 	}
 	skew := defaultClockSkew
 	if b.ClockSkew != nil {

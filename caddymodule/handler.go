@@ -20,7 +20,8 @@ func init() {
 // Handler serves the routes of multi-factor authentication, under the
 // prefix that the app `mfa` sets, and passes every other request on: an
 // assertion in it is exchanged for the login's access token, and what only
-// the edge may say of a second factor is taken out.
+// the edge may say of a second factor is taken out. In error routes
+// (handle_errors) it takes out alone.
 type Handler struct {
 	app    *App
 	routes *api.Routes
@@ -65,6 +66,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	route, ok := h.routes.Find(r.URL.Path)
+	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
+		// Serving a route would undo the refusal of whatever stands before
+		// this handler in the site, such as basic_auth.
+		if ok {
+			api.WithholdBody(r)
+		}
+		if visitOf(r) == nil {
+			api.Withhold(r)
+		}
+		return next.ServeHTTP(w, r)
+	}
 	if !ok {
 		return h.app.pass(w, r, next)
 	}

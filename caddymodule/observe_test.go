@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/pquerna/otp/totp"
 
+	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
@@ -367,4 +368,20 @@ func (o *operated) token(subject string) string {
 		o.Fatal(err)
 	}
 	return token
+}
+
+func TestTheDecisionsOfGatesAreDocumented(t *testing.T) {
+	document, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, row, _ := strings.Cut(string(document), "| `caddy_mfa_gate_decisions_total` | `decision`: ")
+	row, _, _ = strings.Cut(row, ";")
+	var want []string
+	for _, decision := range api.Decisions {
+		want = append(want, "`"+string(decision)+"`")
+	}
+	if row != strings.Join(want, ", ") {
+		t.Errorf("documented: %s\nthere are: %s", row, strings.Join(want, ", "))
+	}
 }

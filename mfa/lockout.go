@@ -41,10 +41,10 @@ func (c Lockout) withDefaults() (Lockout, error) {
 		c.Duration = DefaultLockoutDuration
 	}
 	if c.Attempts < 1 || c.Attempts > maxInARow {
-		return c, fmt.Errorf("a lockout comes after 1 to %d wrong codes, not %d", maxInARow, c.Attempts)
+		return c, fmt.Errorf("attempts: a lockout comes after 1 to %d wrong codes, not %d", maxInARow, c.Attempts)
 	}
 	if c.Duration < time.Second || c.Duration > longestLockout {
-		return c, fmt.Errorf("a lockout lasts %v to %v, not %v", time.Second, longestLockout, c.Duration)
+		return c, fmt.Errorf("duration: a lockout lasts %v to %v, not %v", time.Second, longestLockout, c.Duration)
 	}
 	return c, nil
 }

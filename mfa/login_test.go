@@ -237,3 +237,15 @@ func TestWhoHasNoPasskeyGetsNoChallenge(t *testing.T) {
 	_, err := f.PasskeyOptions(t.Context(), alice)
 	wantError(t, err, mfa.ErrNotEnrolled)
 }
+
+func TestAPasskeyProvesPresenceFromItsEnrolmentOn(t *testing.T) {
+	f := newFixture(t)
+	_, proof := f.setupPasskey(alice, newDevice(t))
+	g, err := f.VerifySetup(t.Context(), alice, factor.TypePasskey, proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := f.open(g.Assertion); !slices.Equal(shown.AMR, []string{"hwk", "user", "mfa"}) || shown.ACR != mfa.ACRPhR {
+		t.Errorf("shown %+v", shown)
+	}
+}

@@ -73,18 +73,15 @@ func evidenceOf(f *userFactor) evidence {
 	return e
 }
 
-// passkeyEvidence is what a passkey proves: the person's presence by a key
-// in hardware or, when it is synced, in software.
-func passkeyEvidence(f *userFactor, synced, verified bool) evidence {
-	e := evidence{method: string(f.Type), factor: f.ID, amr: []string{"hwk"}, acr: ACRPhR}
+// passkeyEvidence is what a passkey proves: the person's presence ("user",
+// RFC 8176, 2), without which no authenticator signs, by a key in hardware or,
+// when it is synced, in software.
+func passkeyEvidence(f *userFactor, synced bool) evidence {
+	key := "hwk"
 	if synced {
-		e.amr[0] = "swk"
+		key = "swk"
 	}
-	if verified {
-		e.amr = append(e.amr, "user")
-	}
-	e.amr = append(e.amr, "mfa")
-	return e
+	return evidence{method: string(f.Type), factor: f.ID, amr: []string{key, "user", "mfa"}, acr: ACRPhR}
 }
 
 // enrolmentEvidence is what the confirmation of a new factor proves.
@@ -96,7 +93,7 @@ func enrolmentEvidence(f *userFactor) (evidence, error) {
 	if err != nil {
 		return evidence{}, err
 	}
-	return passkeyEvidence(f, details.Synced, false), nil
+	return passkeyEvidence(f, details.Synced), nil
 }
 
 // backupEvidence is what a backup code proves.

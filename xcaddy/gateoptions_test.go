@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -158,4 +159,27 @@ func TestAFactorThatWasShownTooLongAgoMustBeShownAgain(t *testing.T) {
 	wantClosed(t, e, func() edgetest.Answer { return e.Do("GET", "/admin/x", next.access, nil) }) // no person was there
 	again := pairOf(t, alice.showCode(alice.code(1)))
 	wantStatus(t, "shown again", e.Do("GET", "/admin/x", again.access, nil), 200)
+}
+
+// It runs a Caddyfile of docs/gate.md.
+func TestAnAuthorizationServiceBehindTheGateIsToldWhatItHasFoundOut(t *testing.T) {
+	asked := make(chan http.Header, 10)
+	service := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Header.Clone() }))
+	t.Cleanup(service.Close)
+	site := readDocument(t, "docs/gate.md").take("caddyfile", "route {\n")
+	site = strings.Replace(site, "127.0.0.1:9091", service.Listener.Addr().String(), 1)
+	e := edgetest.New(t)
+	e.Start(strings.Replace(edgetest.Caddyfile, "\tmfa\n\treverse_proxy", site+"\treverse_proxy", 1))
+	alice := enrolled(t, e, "alice", nil)
+
+	r := e.Request("GET", "/admin/x", alice.pair.access, nil)
+	r.Header.Set("X-MFA-User", "root")
+	wantStatus(t, "with a factor", e.Send(r), 200)
+	if told := <-asked; told.Get("Authorization") != "Bearer "+alice.token || told.Get("X-MFA-User") != "alice" || told.Get("X-MFA-ACR") != "mfa" {
+		t.Errorf("the service is told %v", told)
+	}
+	wantStatus(t, "without", e.Do("GET", "/admin/x", alice.token, nil), 401)
+	if len(asked) > 0 {
+		t.Errorf("the service is asked for what the gate has refused: %v", <-asked)
+	}
 }

@@ -245,6 +245,7 @@ func TestEveryCommandOfTheREADMEsOperationsPageWorks(t *testing.T) {
 
 func TestEveryGateOfTheREADMEsGatePageIsAccepted(t *testing.T) {
 	doc := readDocument(t, "docs/gate.md")
+	doc.take("caddyfile", "route {\n") // see TestAnAuthorizationServiceBehindTheGateIsToldWhatItHasFoundOut
 	e := edgetest.New(t)
 	for len(doc.blocks) > 0 {
 		site := doc.take("caddyfile", "mfa\nmfa_require")

@@ -20,9 +20,9 @@ type Assertions interface {
 	Live(ctx context.Context, shown *mfa.Shown) (bool, error)
 }
 
-// cookieName is the cookie that carries an assertion. Its prefix keeps
+// CookieName is the cookie that carries an assertion. Its prefix keeps
 // other hosts, and plain http, from setting it.
-const cookieName = "__Host-mfa"
+const CookieName = "__Host-mfa"
 
 // Bounds of the cache of opened assertions. What changes outside of a
 // record, such as a withdrawn signing key, counts within the time; a sign-out
@@ -86,13 +86,13 @@ func presented(r *http.Request) tokens {
 		}
 	}
 	for _, line := range r.Header["Cookie"] {
-		if !strings.Contains(line, cookieName) {
+		if !strings.Contains(line, CookieName) {
 			continue // most cookies are others', and not worth parsing
 		}
 		for pair := range strings.SplitSeq(line, ";") {
 			name, value, _ := strings.Cut(pair, "=")
 			switch {
-			case strings.TrimSpace(name) != cookieName:
+			case strings.TrimSpace(name) != CookieName:
 			case t.cookie != "":
 				t.cookie = noAssertion // which one counts is not for us to guess
 			default:
@@ -296,6 +296,6 @@ func newOpened(now func() time.Time) *tokencache.Cache[opened] {
 // upstream does not get it.
 func removeAssertionCookie(r *http.Request) {
 	if r.Header["Cookie"] != nil {
-		gate.RemoveCookie(r.Header, cookieName)
+		gate.RemoveCookie(r.Header, CookieName)
 	}
 }

@@ -62,7 +62,6 @@ type Decision string
 // The decisions of a gate. All but those that let a request pass have been
 // answered.
 const (
-	Unguarded     Decision = "unguarded"     // not a path of the gate's
 	Passed        Decision = "passed"        // by a second factor
 	PassedTrusted Decision = "passed_login"  // by the login's own second factor
 	PassedExcept  Decision = "passed_except" // by an exception
@@ -77,7 +76,7 @@ const (
 
 // Decisions are all that a gate can decide.
 var Decisions = []Decision{
-	Unguarded, Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, Failed,
+	Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, Failed,
 }
 
 // Outcome is what became of a request at a gate.
@@ -301,11 +300,7 @@ func (g *Gate) Write(w http.ResponseWriter, r *http.Request, refusal error) {
 // edge may say or see is taken out of the request first, which may be sent to
 // an upstream for a page of its own.
 func (g *Gate) Hand(w http.ResponseWriter, r *http.Request, refusal error) (status int, err error) {
-	gate.StripIdentity(r)
-	if presented(r).assertion != "" {
-		delete(r.Header, "Authorization")
-	}
-	removeAssertionCookie(r)
+	Withhold(r)
 	e := translate(refusal)
 	w.Header().Set("Cache-Control", "no-store")
 	g.handler.exposeRefusal(w, r)

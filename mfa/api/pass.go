@@ -35,6 +35,24 @@ func Carries(r *http.Request) bool {
 // factor.
 func Strip(r *http.Request) { gate.StripIdentity(r) }
 
+// Withhold takes out of a request what only the edge may say or see. It is for
+// one that was refused, and that an upstream may get all the same, to make a
+// page of its own.
+func Withhold(r *http.Request) {
+	gate.StripIdentity(r)
+	if presented(r).assertion != "" {
+		delete(r.Header, "Authorization")
+	}
+	removeAssertionCookie(r)
+}
+
+// WithholdBody takes the body out of a request for a route of ours that an
+// upstream gets as Withhold says: it may hold a code that is still good.
+func WithholdBody(r *http.Request) {
+	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
+	r.Header.Del("Content-Length")
+}
+
 // Pass makes a request that presents an assertion fit for an upstream, in
 // place: an assertion that came as the bearer is replaced by the login's
 // access token in it, and the cookie is taken out; one that is no good any

@@ -41,7 +41,7 @@ func (h *Handler) writePair(w http.ResponseWriter, message string, g *mfa.Grant)
 // setCookie sets the cookie that carries an assertion, for maxAge seconds.
 func setCookie(w http.ResponseWriter, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge,
+		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -49,7 +49,7 @@ func setCookie(w http.ResponseWriter, value string, maxAge int) {
 // clearCookie removes the cookie, unless the answer sets it.
 func clearCookie(w http.ResponseWriter) {
 	for _, set := range w.Header().Values("Set-Cookie") {
-		if strings.HasPrefix(set, cookieName+"=") {
+		if strings.HasPrefix(set, CookieName+"=") {
 			return
 		}
 	}

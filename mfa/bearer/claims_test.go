@@ -248,11 +248,11 @@ func TestAConfigurationThatCannotBeMeantIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, config := range map[string]bearer.Config{
-		"no keys: a key source":         {},
-		"clock skew -1s":                {Keys: keys, Skew: -time.Second},
-		"clock skew 2562047h47m16.854s": {Keys: keys, Skew: time.Duration(math.MaxInt64) / time.Millisecond * time.Millisecond},
-		"audience is empty":             {Keys: keys, Audience: []string{"api", ""}},
-		"contradicts the issuer":        {Keys: oidc, Issuer: "https://login.example.com/"},
+		"no keys: a key source":          {},
+		"clock_skew: -1s":                {Keys: keys, Skew: -time.Second},
+		"clock_skew: 2562047h47m16.854s": {Keys: keys, Skew: time.Duration(math.MaxInt64) / time.Millisecond * time.Millisecond},
+		"audience is empty":              {Keys: keys, Audience: []string{"api", ""}},
+		"contradicts the issuer":         {Keys: oidc, Issuer: "https://login.example.com/"},
 	} {
 		if _, err := bearer.New(config); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("New: %v, want %q", err, name)

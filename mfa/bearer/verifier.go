@@ -62,7 +62,7 @@ func New(config Config) (*Verifier, error) {
 		return nil, errors.New("no keys: a key source is required")
 	}
 	if config.Skew < 0 || config.Skew > maxSkew {
-		return nil, fmt.Errorf("clock skew %v is out of range: it must be from 0 to %v", config.Skew, maxSkew)
+		return nil, fmt.Errorf("clock_skew: %v is out of range: it must be from 0 to %v", config.Skew, maxSkew)
 	}
 	for _, audience := range config.Audience {
 		if audience == "" {

@@ -17,20 +17,20 @@ import (
 func parseFrom(from string) (netmail.Address, error) {
 	parsed, err := netmail.ParseAddress(from)
 	if err != nil {
-		return netmail.Address{}, fmt.Errorf("parsing sender %q: %w (write it as \"Acme <no-reply@example.com>\")", from, err)
+		return netmail.Address{}, fmt.Errorf("parsing from %q: %w (write it as \"Acme <no-reply@example.com>\")", from, err)
 	}
 	// An encoded word may hide what a plain header could not hold.
 	if err := checkHeaderText(parsed.Name); err != nil {
-		return netmail.Address{}, fmt.Errorf("parsing sender %q: the name %w", from, err)
+		return netmail.Address{}, fmt.Errorf("parsing from %q: the name %w", from, err)
 	}
 	local, domain, _ := cutAddress(parsed.Address)
 	domain, err = idna.Lookup.ToASCII(domain)
 	if err != nil {
-		return netmail.Address{}, fmt.Errorf("parsing sender %q: %w", from, err)
+		return netmail.Address{}, fmt.Errorf("parsing from %q: %w", from, err)
 	}
 	address := local + "@" + domain
 	if err := checkBareAddress(address); err != nil {
-		return netmail.Address{}, fmt.Errorf("parsing sender %q: %w", from, err)
+		return netmail.Address{}, fmt.Errorf("parsing from %q: %w", from, err)
 	}
 	return netmail.Address{Name: parsed.Name, Address: address}, nil
 }

@@ -131,7 +131,7 @@ func TestADirectoryNeedsAPathAndASender(t *testing.T) {
 	if _, err := NewDirectory("", "a@example.com"); err == nil || !strings.Contains(err.Error(), "path is empty") {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := NewDirectory("outbox", "Acme"); err == nil || !strings.Contains(err.Error(), "parsing sender") {
+	if _, err := NewDirectory("outbox", "Acme"); err == nil || !strings.Contains(err.Error(), "parsing from") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -32,9 +32,6 @@ type Login struct {
 	Index int
 	// State is the new state of that passkey.
 	State json.RawMessage
-	// UserVerified says that the authenticator checked a PIN, a fingerprint
-	// or the like, besides that somebody is there.
-	UserVerified bool
 	// Synced says that the passkey can be backed up, so that its key is not
 	// bound to one piece of hardware.
 	Synced bool
@@ -97,10 +94,9 @@ func (k *Kind) VerifyLogin(account factor.Account, challenge string, credential 
 		return Login{}, fmt.Errorf("writing credential: %w", err)
 	}
 	return Login{
-		Index:        index,
-		State:        state,
-		UserVerified: parsed.Response.AuthenticatorData.Flags.HasUserVerified(),
-		Synced:       kept.BackupEligible,
+		Index:  index,
+		State:  state,
+		Synced: kept.BackupEligible,
 	}, nil
 }
 

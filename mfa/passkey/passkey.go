@@ -82,11 +82,11 @@ var algorithms = []protocol.CredentialParameter{
 // a browser would refuse to make passkeys for it.
 func New(config Config) (*Kind, error) {
 	if err := checkRPID(config.RPID); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("rp_id: %w", err)
 	}
 	origins, err := checkOrigins(config.Origins, config.RPID)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("origins: %w", err)
 	}
 	name := factor.DisplayText(config.RPName, maxName)
 	if name == "" {
@@ -101,7 +101,7 @@ func New(config Config) (*Kind, error) {
 		verification = protocol.VerificationPreferred
 	case protocol.VerificationRequired, protocol.VerificationPreferred, protocol.VerificationDiscouraged:
 	default:
-		return nil, fmt.Errorf("user verification is %q: give required, preferred or discouraged", config.UserVerification)
+		return nil, fmt.Errorf("user_verification: %q is unknown: give required, preferred or discouraged", config.UserVerification)
 	}
 	lifetime := config.Lifetime
 	if lifetime == 0 {

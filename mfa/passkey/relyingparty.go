@@ -96,10 +96,10 @@ func checkScope(origin, host, rpID string) error {
 		return nil
 	}
 	if !strings.HasSuffix(host, "."+rpID) {
-		return fmt.Errorf("origin %q does not belong to the relying party ID %q: its host has to be that domain or end in %q", origin, rpID, "."+rpID)
+		return fmt.Errorf("origin %q does not belong to the relying party ID (rp_id) %q: its host has to be that domain or end in %q", origin, rpID, "."+rpID)
 	}
 	if suffix, _ := publicsuffix.PublicSuffix(rpID); suffix == rpID {
-		return fmt.Errorf("relying party ID %q is a public suffix, under which anybody may register: give your own domain, such as %q", rpID, host)
+		return fmt.Errorf("relying party ID (rp_id) %q is a public suffix, under which anybody may register: give your own domain, such as %q", rpID, host)
 	}
 	return nil
 }
