@@ -140,8 +140,13 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 		if found && (gone == nil || other.Pair != gone.Pair) {
 			return nil // another node was first
 		}
-		return t.put(rotationKey, rotation{Pair: pair, At: k.config.Now().UTC(), Node: k.config.Node})
-	}, rotationKey)
+		now := k.config.Now().UTC()
+		if err := t.put(rotationKey, rotation{Pair: pair, At: now, Node: k.config.Node}); err != nil {
+			return err
+		}
+		// A rotation whose keys no node says it has looks as if they were lost.
+		return t.put(k.markKey, nodeMark{Node: k.config.Node, Pair: pair, Has: true, At: now})
+	}, rotationKey, k.markKey)
 	if err != nil {
 		return fmt.Errorf("staging keys: %w", err)
 	}
