@@ -46,12 +46,10 @@ func TestBackGoesToTheViewBefore(t *testing.T) {
 		v.back()
 		v.await("manage")
 
-		v.Eval(`void (window.seen = document.getElementById("title"))`)
 		v.press("Rename: Authenticator app")
 		v.until(`document.querySelector("dialog[open]")`)
 		v.back()
 		v.until(`!document.querySelector("dialog")`)
-		v.until(`document.getElementById("title") !== window.seen`) // the list is there anew
 
 		// A page that is loaded anew begins where it always does.
 		v.click("#add-MAGIC_LINK")

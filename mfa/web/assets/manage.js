@@ -21,8 +21,7 @@ export async function manage(said = "", wrong = "") {
     if (list.data.length === 0) {
       return null;
     }
-    const act = await listView(status.data, list.data, methods.data, said, wrong);
-    const done = await act();
+    const done = await listView(status.data, list.data, methods.data, said, wrong);
     said = wrong = "";
     if (done && typeof done === "string") {
       said = done;
@@ -32,31 +31,44 @@ export async function manage(said = "", wrong = "") {
   }
 }
 
-// listView resolves with what the person wants done: a function that does
-// it and returns what to say, or the refusal.
+// listView does what the person chooses, and resolves with what to say of it,
+// or the refusal. What came to nothing and left the view where it is, such as
+// a question that was thought better of, does not end it.
 function listView(status, list, methods, said, wrong) {
-  return new Promise((resolve) => {
+  return new Promise((resolve, fail) => {
+    let busy = false;
+    const choose = (run) => {
+      if (!busy) {
+        busy = true;
+        run().then((done) => {
+          busy = false;
+          if (done || shown.aborted) {
+            resolve(done);
+          }
+        }, fail);
+      }
+    };
     const detail = notice();
     const several = new Set(list.filter((one) => one.isEnabled).map((one) => one.type)).size > 1;
     const missing = methods.filter((one) => one.isAvailable && (one.type === "PASSKEY" || !one.isConfigured)).map((one) => one.type);
     const left = status.backupCodesRemaining;
-    show("manage", t("manageTitle"),
+    const shown = show("manage", t("manageTitle"),
       h("p", { class: "lead" }, t("manageLead", { title: settings.title }) + (status.isEnforced ? " " + t("isEnforced") : "")),
       said && h("p", { class: "notice good", id: "said" }, said), detail,
-      h("ul", { class: "factors" }, list.map((one) => row(one, status, several, list.length === 1, resolve))),
+      h("ul", { class: "factors" }, list.map((one) => row(one, status, several, list.length === 1, choose))),
       missing.length > 0 && h("section", {},
         h("h2", {}, t("addTitle")),
-        h("ul", { class: "choices" }, addChoices(missing, (type) => resolve(() => add(type))))),
+        h("ul", { class: "choices" }, addChoices(missing, (type) => choose(() => add(type))))),
       h("section", {},
         h("h2", {}, t("codesHeading")),
         h("p", { class: left < 3 ? "notice bad" : "lead", id: "codes-left" }, t(left === 1 ? "codeLeft" : "codesLeft", { count: left })),
-        button(t("newCodes"), () => resolve(newCodes), "quiet small")),
+        button(t("newCodes"), () => choose(newCodes), "quiet small")),
       h("section", {},
         h("h2", {}, t("sessionHeading")),
         h("p", { class: "lead" }, t(status.sessionVerified ? "sessionOpen" : "sessionNone")),
         h("div", { class: "actions" },
-          status.sessionVerified && button(t("signOut"), () => resolve(() => signOut(false)), "quiet small"),
-          button(t("signOutAll"), () => resolve(() => signOut(true)), "quiet small"))));
+          status.sessionVerified && button(t("signOut"), () => choose(() => signOut(false)), "quiet small"),
+          button(t("signOutAll"), () => choose(() => signOut(true)), "quiet small"))));
     if (said) {
       announce(said);
     }
@@ -64,13 +76,13 @@ function listView(status, list, methods, said, wrong) {
   });
 }
 
-function row(one, status, several, last, resolve) {
+function row(one, status, several, last, choose) {
   const primary = one.isEnabled && one.type === status.primaryMethod && several;
   // What nobody has named, is named in the person's language.
   const name = one.name && one.name !== "Authenticator app" ? one.name : t(kinds[one.type]);
   // Buttons of one row are told apart by ear too.
   const act = (text, run, kind = "quiet small") => {
-    const press = button(text, () => resolve(run), kind);
+    const press = button(text, () => choose(run), kind);
     press.setAttribute("aria-label", text + ": " + name);
     return press;
   };
