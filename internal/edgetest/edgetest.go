@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -280,16 +281,24 @@ func (e *Edge) Token(subject string, claims map[string]any) string {
 	return token
 }
 
-// FreePort returns a port that nothing listens on. It is below those that
-// the system gives to outgoing connections, so that none of these takes it
-// before a server does.
+// given are the ports that FreePort has returned. Nothing may listen on one of
+// them yet, and two servers on one port do not always notice: Caddy shares
+// ports.
+var given sync.Map
+
+// FreePort returns a port that nothing listens on, a new one each time. It is
+// below those that the system gives to outgoing connections, so that none of
+// these takes it before a server does.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		port := strconv.Itoa(20000 + rand.IntN(12000))
 		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
-		if err == nil {
-			listener.Close()
+		if err != nil {
+			continue
+		}
+		listener.Close()
+		if _, again := given.LoadOrStore(port, true); !again {
 			return port
 		}
 	}
