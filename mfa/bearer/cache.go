@@ -56,15 +56,16 @@ func (c *Cached) Verify(ctx context.Context, token string) (Identity, error) {
 	if end := c.verifier.end(identity); end.Before(until) {
 		until = end
 	}
-	identity = identity.packed()
-	c.verified.Put(token, identity, identity.size(), until)
+	identity, size := identity.packed()
+	c.verified.Put(token, identity, size, until)
 	return identity, nil
 }
 
 // packed returns i with all texts in one piece of memory, and the lists in
 // another: what is kept is not the token that the texts were read from, and
-// the garbage collector has little to look at.
-func (i Identity) packed() Identity {
+// the garbage collector has little to look at. Size is about how much memory
+// all that it points to takes, in bytes.
+func (i Identity) packed() (_ Identity, size int) {
 	length, count := len(i.Issuer)+len(i.Subject)+len(i.Email), 0
 	measure := func(list []string) {
 		count += len(list)
@@ -110,28 +111,11 @@ func (i Identity) packed() Identity {
 	for name, list := range i.Kept {
 		i.Kept[name] = packed(list)
 	}
-	return i
-}
 
-// size is about how much memory all that i points to takes, in bytes, when it
-// is packed.
-func (i Identity) size() int {
-	n := len(i.Issuer) + len(i.Subject) + len(i.Email) +
-		listSize(i.Organizations) + listSize(i.Roles) + listSize(i.AMR) + listSize(i.Audience)
+	size = length + count*int(unsafe.Sizeof(""))
 	if i.Kept != nil {
 		const emptyMap, slot = 400, 96
-		n += emptyMap
-		for _, texts := range i.Kept {
-			n += slot + listSize(texts)
-		}
+		size += emptyMap + slot*len(i.Kept)
 	}
-	return n + n/8 // which the allocator rounds up
-}
-
-func listSize(texts []string) int {
-	n := len(texts) * int(unsafe.Sizeof(""))
-	for _, text := range texts {
-		n += len(text)
-	}
-	return n
+	return i, size + size/8 // which the allocator rounds up
 }
