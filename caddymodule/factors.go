@@ -33,7 +33,8 @@ type MagicLink struct {
 	SMTP *SMTP `json:"smtp,omitempty"`
 
 	// Directory is a folder that gets one .eml file for each mail, for
-	// development.
+	// development. Only then addresses at localhost and at hosts without a
+	// domain can be enrolled.
 	Directory string `json:"directory,omitempty"`
 
 	// Expiry is how long a link works, 24h at most. Default: 10m.
@@ -154,6 +155,7 @@ func (a *App) magicLink() (*magiclink.Kind, error) {
 		Issuer:    a.Issuer,
 		Expiry:    time.Duration(a.MagicLink.Expiry),
 		Addresses: magiclink.Addresses(a.MagicLink.Addresses),
+		Local:     a.MagicLink.Directory != "",
 	})
 }
 

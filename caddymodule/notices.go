@@ -34,7 +34,9 @@ func (a *App) notifier() (*notices, error) {
 	if err != nil {
 		return nil, err
 	}
-	mailer, err := notice.New(notice.Config{Sender: sender, Issuer: a.Issuer, PageURL: a.PublicURLs[0] + a.Prefix + "/"})
+	mailer, err := notice.New(notice.Config{
+		Sender: sender, Issuer: a.Issuer, PageURL: a.PublicURLs[0] + a.Prefix + "/", Local: a.MagicLink.Directory != "",
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,9 @@ type Config struct {
 	Expiry time.Duration
 	// Addresses defaults to Any.
 	Addresses Addresses
+	// Local allows addresses at localhost and at hosts without a domain, for a
+	// Sender whose mail stays on this machine.
+	Local bool
 }
 
 // Kind is factor.Kind for MAGIC_LINK. It may be used concurrently.
@@ -64,6 +67,7 @@ type Kind struct {
 	issuer    string
 	expiry    time.Duration
 	addresses Addresses
+	parse     func(address string) (mailbox.Address, error)
 }
 
 // Enrolment is what the client is told about a setup that has begun.
@@ -111,7 +115,11 @@ func New(config Config) (*Kind, error) {
 	default:
 		return nil, fmt.Errorf("magic link: unknown choice of addresses %q: choose any or claim", config.Addresses)
 	}
-	return &Kind{sender: config.Sender, linkURL: link, issuer: issuer, expiry: expiry, addresses: addresses}, nil
+	kind := &Kind{sender: config.Sender, linkURL: link, issuer: issuer, expiry: expiry, addresses: addresses, parse: mailbox.Parse}
+	if config.Local {
+		kind.parse = mailbox.ParseLocal
+	}
+	return kind, nil
 }
 
 // Type returns factor.TypeMagicLink.
@@ -175,7 +183,7 @@ func (k *Kind) chooseAddress(account factor.Account, request factor.Request) (ma
 		if request.Email == "" {
 			return "", errors.New("email is required for MAGIC_LINK: send the address that shall get the link")
 		}
-		to, err := mailbox.Parse(request.Email)
+		to, err := k.parse(request.Email)
 		if err != nil {
 			return "", fmt.Errorf("email cannot be used: %w", err)
 		}
@@ -184,12 +192,12 @@ func (k *Kind) chooseAddress(account factor.Account, request factor.Request) (ma
 	if account.Email == "" {
 		return "", errors.New("MAGIC_LINK needs an access token with an e-mail claim, and yours has none: sign in again so that it has, or set up another mfaType")
 	}
-	to, err := mailbox.Parse(account.Email)
+	to, err := k.parse(account.Email)
 	if err != nil {
 		return "", fmt.Errorf("the e-mail address that your access token claims cannot be used: %w", err)
 	}
 	if request.Email != "" {
-		named, err := mailbox.Parse(request.Email)
+		named, err := k.parse(request.Email)
 		if err != nil || named.Canonical() != to.Canonical() {
 			return "", errors.New("email is not the address that your access token claims, and only that one may be used: leave email out")
 		}

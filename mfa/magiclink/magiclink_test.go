@@ -237,7 +237,7 @@ func TestAnAddressThatIsNoBareOneIsRefused(t *testing.T) {
 		"Alice <alice@example.com>", "<alice@example.com>", "alice@example.com, eve@example.com", "alice@example.com(comment)",
 		`"alice x"@example.com`, "alice@[127.0.0.1]", "alice@exa mple.com", "alice@-example.com", "alice@example..com", "alice@example_x.com",
 		"älice@example.com", "alice@example.com\r\nBcc: eve@example.com", "alice@example.com\n", "alice\x00@example.com", "alice\x7f@example.com",
-		"a..b@example.com", ".a@example.com", "alice@exam\xffple.com", "ali\xffce@example.com",
+		"alice@example.com.", "alice@b..", "alice@localhost", "alice@localhost.", "alice@b。", "alice@exam\xffple.com", "ali\xffce@example.com",
 		strings.Repeat("a", 65) + "@example.com", "a@" + strings.Repeat("a.", 126) + "com", "a@" + strings.Repeat("a", 64) + ".com",
 	} {
 		_, err := kind.Begin(testAccount, factor.Request{Email: email}, testNow)
@@ -257,13 +257,22 @@ func TestAnInternationalDomainIsConverted(t *testing.T) {
 		"alice@xn--gre-6ka8i.example":  "alice@xn--gre-6ka8i.example",
 		"alice+tag@例え.テスト":             "alice+tag@xn--r8jz45g.xn--zckzah",
 		"o'neill@example.com":          "o'neill@example.com",
-		"alice@localhost":              "alice@localhost",
 		"alice@ＥＸＡＭＰＬＥ.com":            "alice@example.com",
 		"first.last@sub.example.co.uk": "first.last@sub.example.co.uk",
 	} {
 		if offer := begin(t, kind, testAccount, email); offer.Answer != (Enrolment{Email: want}) {
 			t.Errorf("%q became %+v, want %q", email, offer.Answer, want)
 		}
+	}
+}
+
+func TestLocalAddressesAreForMailThatStaysOnThisMachine(t *testing.T) {
+	kind, _ := newKind(t, func(config *Config) { config.Local = true })
+	if offer := begin(t, kind, testAccount, "alice@localhost"); offer.Answer != (Enrolment{Email: "alice@localhost"}) {
+		t.Errorf("it became %+v", offer.Answer)
+	}
+	if _, err := kind.Begin(testAccount, factor.Request{Email: "alice@localhost."}, testNow); !errors.Is(err, factor.ErrBadRequest) {
+		t.Errorf("with a dot at the end: %v", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 )
 
 // compose renders msg as an Internet message (RFC 5322): text and HTML as
@@ -43,8 +45,8 @@ func compose(from netmail.Address, msg Message, date time.Time) ([]byte, error) 
 // checkMessage refuses a message that cannot be sent as it stands. Its
 // errors name the field and not its content.
 func checkMessage(msg Message) error {
-	if err := checkBareAddress(msg.To); err != nil {
-		return fmt.Errorf("composing mail: recipient: %w", err)
+	if to, err := mailbox.ParseLocal(msg.To); err != nil || string(to) != msg.To {
+		return errors.New("composing mail: the recipient is not a bare address in ASCII, such as alice@example.com")
 	}
 	if msg.Subject == "" {
 		return errors.New("composing mail: the subject is empty")

@@ -9,7 +9,7 @@ import (
 
 // Message is one mail to one person, as plain text and as HTML.
 type Message struct {
-	To      string // a bare address, such as alice@example.com
+	To      string // a bare address in ASCII, its domain in lower case, such as alice@example.com
 	Subject string
 	Text    string
 	HTML    string

@@ -15,6 +15,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/caddymfa/caddy-mfa/internal/loopback"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 )
 
 // TLSMode says how the connection to an SMTP server is protected.
@@ -123,14 +124,18 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 // failed; the server's own words are in them as far as they cannot hold
 // the password, an address or a link.
 func (s *SMTP) Send(ctx context.Context, msg Message) error {
+	to := mailbox.Address(msg.To)
 	content, err := compose(s.from, msg, s.now())
 	if err != nil {
 		return err
 	}
+	if to.Local() {
+		return errLocalRecipient
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout,
 		fmt.Errorf("no answer within %s: %w", s.timeout, context.DeadlineExceeded))
 	defer cancel()
-	if stage, err := s.deliver(ctx, msg.To, content); err != nil {
+	if stage, err := s.deliver(ctx, to, content); err != nil {
 		return s.describe(ctx, stage, err)
 	}
 	return nil
@@ -138,7 +143,7 @@ func (s *SMTP) Send(ctx context.Context, msg Message) error {
 
 // deliver holds the whole SMTP dialogue. It returns the stage that failed
 // next to the error.
-func (s *SMTP) deliver(ctx context.Context, to string, content []byte) (stage, error) {
+func (s *SMTP) deliver(ctx context.Context, to mailbox.Address, content []byte) (stage, error) {
 	dialer := net.Dialer{Timeout: min(connectTimeout, s.timeout)}
 	conn, err := dialer.DialContext(ctx, "tcp", s.addr)
 	if err != nil {
@@ -199,11 +204,11 @@ func (s *SMTP) open(conn net.Conn) (*smtp.Client, stage, error) {
 }
 
 // transfer hands over one message (RFC 5321 section 3.3).
-func (s *SMTP) transfer(client *smtp.Client, to string, content []byte) (stage, error) {
+func (s *SMTP) transfer(client *smtp.Client, to mailbox.Address, content []byte) (stage, error) {
 	if err := client.Mail("<" + s.from.Address + ">"); err != nil {
 		return namingSender, err
 	}
-	if err := client.Rcpt("<" + to + ">"); err != nil {
+	if err := client.Rcpt("<" + to.Wire() + ">"); err != nil {
 		return namingRecipient, err
 	}
 	writer, err := client.Data()
@@ -243,6 +248,9 @@ func helloName() string {
 	}
 	return name
 }
+
+var errLocalRecipient = errors.New("sending mail: the recipient's domain is localhost or a name without a dot: " +
+	"only a mail directory, for development, takes such addresses")
 
 var errNoStartTLS = errors.New("the server does not offer STARTTLS, and mail is not sent in clear: " +
 	"use a port that offers it, tls implicit, or tls none for a trusted relay")

@@ -368,3 +368,30 @@ func TestASenderWithANonASCIIDomainIsSentInItsASCIIForm(t *testing.T) {
 		t.Errorf("sender is %q <%s>", sender.from.Name, sender.from.Address)
 	}
 }
+
+func TestARecipientWithDotsAnywhereIsQuotedOnTheWire(t *testing.T) {
+	server := startServer(t, serverOptions{mode: NoTLS})
+	msg := testMessage()
+	msg.To = "a..b.@docomo.ne.jp"
+	if err := newSMTP(t, server.config(NoTLS)).Send(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+	got := server.only(t)
+	if got.to != msg.To { // as the server reads it
+		t.Errorf("the recipient is %q", got.to)
+	}
+	if !strings.Contains(got.content, `To: <"a..b."@docomo.ne.jp>`) {
+		t.Errorf("the mail is\n%s", got.content)
+	}
+}
+
+func TestNothingIsSentToAHostOfThisMachine(t *testing.T) {
+	sender := newSMTP(t, SMTPConfig{Addr: "127.0.0.1:1", From: "a@example.com", TLS: NoTLS})
+	for _, to := range []string{"carol@localhost", "carol@mail.localhost", "carol@mailhost"} {
+		msg := testMessage()
+		msg.To = to
+		if err := sender.Send(t.Context(), msg); !errors.Is(err, errLocalRecipient) {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}

@@ -57,6 +57,9 @@ type Config struct {
 	// look after their factors, such as https://example.com/mfa/. It must
 	// come from the configuration, never from a request.
 	PageURL string
+	// Local allows addresses at localhost and at hosts without a domain, for a
+	// Sender whose mail stays on this machine.
+	Local bool
 }
 
 // Mailer sends notices. It may be used concurrently.
@@ -64,6 +67,7 @@ type Mailer struct {
 	sender  mail.Sender
 	issuer  string
 	pageURL string
+	parse   func(address string) (mailbox.Address, error)
 }
 
 // New checks config and returns the mailer.
@@ -79,14 +83,18 @@ func New(config Config) (*Mailer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notice: %w", err)
 	}
-	return &Mailer{sender: config.Sender, issuer: issuer, pageURL: page}, nil
+	mailer := &Mailer{sender: config.Sender, issuer: issuer, pageURL: page, parse: mailbox.Parse}
+	if config.Local {
+		mailer.parse = mailbox.ParseLocal
+	}
+	return mailer, nil
 }
 
 // Send mails the notice, once. It returns an error, and sends nothing, for
 // an address that cannot be used and for an unknown event; otherwise what
 // mail.Sender returns. Errors do not repeat the address.
 func (m *Mailer) Send(ctx context.Context, n Notice) error {
-	to, err := mailbox.Parse(n.To)
+	to, err := m.parse(n.To)
 	if err != nil {
 		return fmt.Errorf("sending notice: the address cannot be used: %w", err)
 	}

@@ -19,7 +19,7 @@ func Name(name string) string {
 	}
 	others := "-_|:"
 	if strings.Count(name, "@") == 1 {
-		if parsed, err := mailbox.Parse(name); err != nil || !strings.EqualFold(string(parsed), name) {
+		if parsed, err := mailbox.ParseLocal(name); err != nil || !strings.EqualFold(string(parsed), name) {
 			return ""
 		}
 		others = "-_.+@"
