@@ -24,7 +24,10 @@ type loginLink struct {
 	RequestedAt time.Time `json:"requestedAt"`
 	ExpiresAt   time.Time `json:"expiresAt"`
 	Client      Client    `json:"client"`
-	Approved    bool      `json:"approved,omitempty"`
+	Begun       begun     `json:"begun,omitzero"`
+	// Factor is the ID of the factor whose address it was mailed to.
+	Factor   string `json:"factor,omitempty"`
+	Approved bool   `json:"approved,omitempty"`
 	// WrongNumbers counts approvals with another number.
 	WrongNumbers int `json:"wrongNumbers,omitempty"`
 }
@@ -102,6 +105,7 @@ func (s *Service) sendLoginLink(ctx context.Context, caller Caller, kind *magicl
 		RequestedAt: now,
 		ExpiresAt:   now.Add(link.Lifetime).Truncate(time.Second),
 		Client:      caller.Client,
+		Factor:      f.ID,
 	}
 	key := userPrefix + account
 	err = s.documents.update(ctx, func(t transaction) error {
@@ -115,7 +119,8 @@ func (s *Service) sendLoginLink(ctx context.Context, caller Caller, kind *magicl
 		if u.Mails, err = userMailLimit.add(u.Mails, now); err != nil {
 			return err
 		}
-		u.Links = slices.DeleteFunc(u.Links, func(l loginLink) bool { return !now.Before(l.ExpiresAt) })
+		u.Links = slices.DeleteFunc(u.Links, func(l loginLink) bool { return !u.redeemable(l, now) })
+		entry.Begun = u.begunBy(caller, now)
 		u.Links = append(u.Links, entry)
 		if over := len(u.Links) - userMailLimit.count; over > 0 {
 			u.Links = slices.Delete(u.Links, 0, over) // links may outlive the span of the limit
@@ -189,11 +194,19 @@ func (s *Service) resend(ctx context.Context, caller Caller, kind *magiclink.Kin
 // is still good at now.
 func (u *user) link(hash []byte, now time.Time) *loginLink {
 	for i := range u.Links {
-		if l := &u.Links[i]; subtle.ConstantTimeCompare(l.TokenHash, hash) == 1 && now.Before(l.ExpiresAt) {
+		if l := &u.Links[i]; subtle.ConstantTimeCompare(l.TokenHash, hash) == 1 && u.redeemable(*l, now) {
 			return l
 		}
 	}
 	return nil
+}
+
+// redeemable reports whether l has neither expired nor ended at now, and was
+// mailed to an address that is in use. Links of older records name no factor;
+// they went with the address.
+func (u *user) redeemable(l loginLink, now time.Time) bool {
+	f := u.inUse(factor.TypeMagicLink)
+	return f != nil && (l.Factor == "" || l.Factor == f.ID) && now.Before(l.ExpiresAt) && u.waits(l.Begun, now)
 }
 
 // verifyLink redeems a login link by its token, which the caller has from
@@ -217,7 +230,7 @@ func (s *Service) redeemLink(ctx context.Context, caller Caller, id string) (ses
 	return s.spendLink(ctx, caller, func(u *user, now time.Time) (*loginLink, error) {
 		for i := range u.Links {
 			l := &u.Links[i]
-			if subtle.ConstantTimeCompare([]byte(l.ID), []byte(id)) != 1 || !now.Before(l.ExpiresAt) {
+			if subtle.ConstantTimeCompare([]byte(l.ID), []byte(id)) != 1 || !u.redeemable(*l, now) {
 				continue
 			}
 			if !l.Approved {

@@ -20,6 +20,7 @@ type loginChallenge struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 	// Network is where the client is that asked for it.
 	Network string `json:"network,omitempty"`
+	Begun   begun  `json:"begun,omitzero"`
 }
 
 // maxChallenges is how many challenges of one person live side by side, for
@@ -54,7 +55,7 @@ func (s *Service) PasskeyOptions(ctx context.Context, caller Caller) (passkey.Lo
 			return err
 		}
 		u.addChallenge(loginChallenge{
-			Challenge: challenge, ExpiresAt: now.Add(kind.LoginLifetime()), Network: caller.Client.network(),
+			Challenge: challenge, ExpiresAt: now.Add(kind.LoginLifetime()), Network: caller.Client.network(), Begun: u.begunBy(caller, now),
 		}, now)
 		return t.put(key, u)
 	}, key)
@@ -69,7 +70,9 @@ func (s *Service) PasskeyOptions(ctx context.Context, caller Caller) (passkey.Lo
 // draws challenges with a stolen access token draws them from a place of their
 // own, and must not take the owner's away before the passkey is touched.
 func (u *user) addChallenge(c loginChallenge, now time.Time) {
-	u.Challenges = slices.DeleteFunc(u.Challenges, func(old loginChallenge) bool { return !now.Before(old.ExpiresAt) })
+	u.Challenges = slices.DeleteFunc(u.Challenges, func(old loginChallenge) bool {
+		return !now.Before(old.ExpiresAt) || !u.waits(old.Begun, now)
+	})
 	u.Challenges = append(u.Challenges, c)
 	for len(u.Challenges) > maxChallenges {
 		of := make(map[string]int, len(u.Challenges))
@@ -169,6 +172,6 @@ var errNoChallenge = fmt.Errorf("%w: the challenge is not one that waits for an 
 // awaits reports whether challenge waits for an answer at now.
 func (u *user) awaits(challenge string, now time.Time) bool {
 	return slices.ContainsFunc(u.Challenges, func(c loginChallenge) bool {
-		return c.Challenge == challenge && now.Before(c.ExpiresAt)
+		return c.Challenge == challenge && now.Before(c.ExpiresAt) && u.waits(c.Begun, now)
 	})
 }

@@ -29,7 +29,7 @@ func (s *Service) Disable(ctx context.Context, caller Caller, t factor.Type) err
 				u.Factors[i].Disabled = true
 			}
 		}
-		u.Sessions = nil
+		u.endSessions()
 		u.settle()
 		return []Event{caller.event(EventDisabled, string(t))}, []*Notice{u.notice(EventDisabled, t, "", now)}, nil
 	})

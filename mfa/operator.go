@@ -49,7 +49,7 @@ func (u *user) view(now time.Time) (Account, error) {
 		BackupCodes: len(u.BackupCodes), MustEnroll: u.MustEnroll, CodesOff: u.Lockout.off(),
 	}
 	for _, p := range u.Pending {
-		if now.Before(p.ExpiresAt) {
+		if now.Before(p.ExpiresAt) && u.waits(p.Begun, now) {
 			a.Pending = append(a.Pending, p.Type)
 		}
 	}

@@ -109,6 +109,7 @@ func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Gr
 			return ErrSessionExpired // of a store that was since set back
 		default:
 			u.endSession(id)
+			u.endBegun()
 			refusal, reused = ErrSessionExpired, true
 			return t.put(key, u)
 		}
@@ -141,7 +142,7 @@ func (s *Service) SignOut(ctx context.Context, caller Caller, everywhere bool) e
 			return err
 		}
 		if everywhere {
-			u.Sessions, u.Links, u.Challenges = nil, nil, nil
+			u.endSessions()
 		} else {
 			u.endSession(caller.Session)
 		}

@@ -72,7 +72,7 @@ func (u *user) reset(mustEnroll bool, now time.Time) *Notice {
 		told = u.notice(EventReset, "", "", now)
 	}
 	u.dropFactors(func(userFactor) bool { return true })
-	u.Pending = nil
+	u.endSessions()
 	u.MustEnroll = u.MustEnroll || mustEnroll
 	return told
 }

@@ -82,7 +82,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 		if err != nil {
 			return err
 		}
-		p := pendingSetup{Type: request.Type, BegunAt: now, ExpiresAt: setup.ExpiresAt, Client: caller.Client, State: offer.State}
+		p := pendingSetup{Type: request.Type, BegunAt: now, ExpiresAt: setup.ExpiresAt, Client: caller.Client, State: offer.State, Begun: u.begunBy(caller, now)}
 		setup.BackupCodes = nil
 		if request.Type == factor.TypeTOTP || len(u.BackupCodes) == 0 {
 			setup.BackupCodes, p.BackupCodes = codes, hashes

@@ -38,6 +38,9 @@ type user struct {
 	Challenges []loginChallenge `json:"challenges,omitempty"`
 	// Links are the login links that were mailed.
 	Links []loginLink `json:"links,omitempty"`
+	// Epoch changes whenever all that was begun ends: setups, challenges and
+	// login links that wait for a proof.
+	Epoch string `json:"epoch,omitempty"`
 	// Sessions are the second factors shown and not yet run out.
 	Sessions []session `json:"sessions,omitempty"`
 	// Mails are the times at which mail was sent for this person, Notices
@@ -69,6 +72,7 @@ type pendingSetup struct {
 	Client    Client          `json:"client"`
 	Failures  int             `json:"failures,omitempty"`
 	State     json.RawMessage `json:"state"`
+	Begun     begun           `json:"begun,omitzero"`
 	// BackupCodes become the person's at confirmation, when there are any.
 	BackupCodes [][]byte `json:"backupCodes,omitempty"`
 }
@@ -147,8 +151,8 @@ func (u *user) addFactor(f userFactor) error {
 }
 
 // dropFactors removes the factors that gone names, with the sessions that
-// were made by them, and returns them. The last factor takes with it what
-// it was the reason for.
+// were made by them and all that was begun, and returns them. The last
+// factor takes with it what it was the reason for.
 func (u *user) dropFactors(gone func(userFactor) bool) []userFactor {
 	var dropped []userFactor
 	u.Factors = slices.DeleteFunc(u.Factors, func(f userFactor) bool {
@@ -160,6 +164,9 @@ func (u *user) dropFactors(gone func(userFactor) bool) []userFactor {
 	})
 	for _, f := range dropped {
 		u.Sessions = slices.DeleteFunc(u.Sessions, func(s session) bool { return s.Factor == f.ID })
+	}
+	if len(dropped) > 0 {
+		u.endBegun()
 	}
 	u.settle()
 	return dropped
@@ -188,7 +195,7 @@ func (u *user) settle() {
 // or nil.
 func (u *user) pending(t factor.Type, now time.Time) *pendingSetup {
 	for i := range u.Pending {
-		if p := &u.Pending[i]; p.Type == t && now.Before(p.ExpiresAt) {
+		if p := &u.Pending[i]; p.Type == t && now.Before(p.ExpiresAt) && u.waits(p.Begun, now) {
 			return p
 		}
 	}
@@ -196,10 +203,10 @@ func (u *user) pending(t factor.Type, now time.Time) *pendingSetup {
 }
 
 // setPending makes p the pending setup of its type and drops those that
-// have expired.
+// have expired or ended.
 func (u *user) setPending(p pendingSetup, now time.Time) {
 	u.Pending = slices.DeleteFunc(u.Pending, func(old pendingSetup) bool {
-		return old.Type == p.Type || !now.Before(old.ExpiresAt)
+		return old.Type == p.Type || !now.Before(old.ExpiresAt) || !u.waits(old.Begun, now)
 	})
 	u.Pending = append(u.Pending, p)
 }
