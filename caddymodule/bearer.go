@@ -59,8 +59,12 @@ type Bearer struct {
 	Cookie string `json:"cookie,omitempty"`
 
 	// Claims maps subject, email, organization and roles to the claims they
-	// are read from; a dotted path reaches into objects. Default: sub,
-	// email, organization, roles.
+	// are read from; a dotted path reaches into objects. Roles may be one
+	// text, which is split at blanks where the claim is scope or scp, a list
+	// of texts or of objects (name, role, value, authority), or an object whose
+	// members are called as the roles; organizations may be a text, a number, a
+	// list of these or of objects (id, name), or an object whose members are
+	// called as the organizations. Default: sub, email, organization, roles.
 	Claims map[string]string `json:"claims,omitempty"`
 
 	// TrustAMR lists values of the token's amr claim (RFC 8176), such as

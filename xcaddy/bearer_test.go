@@ -274,6 +274,39 @@ func TestAClaimOfAnotherNameIsThePerson(t *testing.T) {
 	status(e, issuertest.HMAC(t, testSecret, claims("alice", nil))).WantError(t, 401, "invalid_token", "")
 }
 
+// Each claim is asked by an administrator's route: it tells a caller without
+// exactly one organization from one without the role, and both from one who
+// has to show a factor first.
+func TestRolesAndOrganizationsAreReadAsIssuersWriteThem(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(withBearer("hmac_secret "+testSecret, "claim organization org"))
+	list, object := func(values ...any) []any { return values }, func(name string, value any) map[string]any { return map[string]any{name: value} }
+	const asked, forbidden, none, refused = "insufficient_user_authentication", "insufficient_scope", "no_organization", "invalid_token"
+	for _, test := range []struct {
+		org, roles any
+		code       string
+	}{
+		{"acme", "OWNER", asked},
+		{"acme", "OWNER of nothing", forbidden},
+		{"acme", list("OWNER", 1), forbidden},
+		{"acme", list(object("authority", "OWNER")), asked},
+		{"acme", list(map[string]any{"name": "OWNER", "value": false}), forbidden},
+		{"acme", object("OWNER", object("2011", "acme.example.com")), asked},
+		{"acme", object("OWNER", false), forbidden},
+		{list(object("id", 7)), "OWNER", asked},
+		{object("acme", map[string]any{}), "OWNER", asked},
+		{list("acme", "acme"), "OWNER", asked},
+		{list(object("name", "acme"), object("name", "other")), "OWNER", none},
+		{list(list("acme")), "OWNER", refused},
+	} {
+		token := issuertest.HMAC(t, testSecret, claims("alice", map[string]any{"org": test.org, "roles": test.roles}))
+		answer := e.Do("POST", "/mfa/organization/enforce", token, map[string]any{"enforced": true})
+		if !strings.Contains(answer.Body, `"code":"`+test.code+`"`) {
+			t.Errorf("organization %v, roles %v: %d %s, want %s", test.org, test.roles, answer.Status, answer.Body, test.code)
+		}
+	}
+}
+
 func TestPeopleOfTwoIssuersWithOneNameAreTwo(t *testing.T) {
 	e := edgetest.New(t)
 	e.Start(withBearer("hmac_secret " + testSecret))

@@ -110,6 +110,9 @@ func TestAFactorThatTheLoginAskedForOpensGatesAndNothingElse(t *testing.T) {
 		"\tmfa_require /passkeys/* {\n\t\tmethods PASSKEY\n\t}\n\tmfa_require /strong/* {\n\t\tacr phr\n\t}")
 	e.Start(strings.Replace(config, "bearer dev", "bearer {\n dev\n trust_amr mfa hwk\n}", 1))
 	ago := func(d time.Duration) string { return fmt.Sprintf("auth_time=%d", time.Now().Add(-d).Unix()) }
+	object := func(method string, d time.Duration) string {
+		return fmt.Sprintf(`{"method":%q,"timestamp":%d}`, method, time.Now().Add(-d).Unix())
+	}
 	for _, test := range []struct {
 		path   string
 		claims []string
@@ -123,6 +126,13 @@ func TestAFactorThatTheLoginAskedForOpensGatesAndNothingElse(t *testing.T) {
 		{"/recent/x", []string{`amr=["mfa"]`, ago(time.Minute)}, 200},
 		{"/recent/x", []string{`amr=["mfa"]`, ago(20 * time.Minute)}, 401},
 		{"/recent/x", []string{`amr=["mfa"]`}, 401}, // when, is not said
+		{"/admin/x", []string{`amr=mfa`}, 200},
+		{"/admin/x", []string{"amr=[" + object("mfa", time.Hour) + "]"}, 200},
+		{"/admin/x", []string{`amr={"mfa":true}`}, 401},
+		{"/admin/x", []string{`amr=["mfa",1]`}, 401},
+		{"/recent/x", []string{"amr=[" + object("mfa", time.Minute) + "]"}, 200},
+		{"/recent/x", []string{"amr=[" + object("mfa", time.Hour) + "," + object("pwd", time.Second) + "]"}, 401}, // the password is recent alone
+		{"/recent/x", []string{`amr=["mfa"]`, "auth_time=" + time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)}, 200},
 		{"/passkeys/x", []string{`amr=["mfa"]`, ago(0)}, 401},
 		{"/strong/x", []string{`amr=["hwk"]`, ago(0)}, 401},
 	} {

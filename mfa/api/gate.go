@@ -138,8 +138,8 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		user.Methods, user.ACR, user.AuthTime = c.shown.Methods, c.shown.ACR, c.shown.AuthTime
 		return g.forward(r, c, found, Outcome{Decision: Passed, User: user})
 	}
-	if g.trusted(c, now) {
-		user.Methods, user.ACR, user.AuthTime = []string{MethodTrusted}, mfa.ACRMFA, c.identity.AuthTime
+	if at, ok := g.trusted(c, now); ok {
+		user.Methods, user.ACR, user.AuthTime = []string{MethodTrusted}, mfa.ACRMFA, at
 		return g.forward(r, c, found, Outcome{Decision: PassedTrusted, User: user})
 	}
 	standing, err := g.handler.service.Standing(r.Context(), g.handler.callerOf(r, c))
@@ -212,19 +212,18 @@ func (g *Gate) satisfied(shown *mfa.Shown, now time.Time) bool {
 }
 
 // trusted reports whether the login has asked for a second factor that is
-// enough. It does not say which: a gate that demands methods, or more than
-// any second factor, stays closed.
-func (g *Gate) trusted(c credentials, now time.Time) bool {
+// enough, and when, the zero time where that is not told. It does not say
+// which: a gate that demands methods, or more than any second factor, stays
+// closed.
+func (g *Gate) trusted(c credentials, now time.Time) (at time.Time, ok bool) {
 	if len(g.policy.Methods) > 0 || g.policy.ACR != "" && !mfa.ACRSatisfies(mfa.ACRMFA, g.policy.ACR) {
-		return false
+		return time.Time{}, false
 	}
-	if !slices.ContainsFunc(c.identity.AMR, func(value string) bool { return slices.Contains(g.policy.TrustAMR, value) }) {
-		return false
+	at, ok = c.identity.SignedInBy(g.policy.TrustAMR)
+	if !ok || g.policy.MaxAge == 0 {
+		return at, ok
 	}
-	if g.policy.MaxAge == 0 {
-		return true
-	}
-	return !c.identity.AuthTime.IsZero() && now.Sub(c.identity.AuthTime) <= g.policy.MaxAge
+	return at, !at.IsZero() && now.Sub(at) <= g.policy.MaxAge
 }
 
 // excepted reports whether the caller needs no second factor.

@@ -112,7 +112,7 @@ func (i Identity) packed() (_ Identity, size int) {
 		i.Kept[name] = packed(list)
 	}
 
-	size = length + count*int(unsafe.Sizeof(""))
+	size = length + count*int(unsafe.Sizeof("")) + len(i.AMRTimes)*int(unsafe.Sizeof(time.Time{}))
 	if i.Kept != nil {
 		const emptyMap, slot = 400, 96
 		size += emptyMap + slot*len(i.Kept)

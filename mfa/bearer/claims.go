@@ -2,8 +2,6 @@ package bearer
 
 import (
 	"encoding/json"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,36 +75,6 @@ func (c claimName) identifier(claims object) (string, error) {
 	return c.scalar(c.value(claims))
 }
 
-// names reads a string or an integer, an array of these, or the names of
-// an object's members.
-func (c claimName) names(claims object) ([]string, error) {
-	var values []any
-	switch value := c.value(claims).(type) {
-	case nil:
-		return nil, nil
-	case []any:
-		values = value
-	case object:
-		for _, member := range value {
-			values = append(values, member.name)
-		}
-		slices.SortFunc(values, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
-	default:
-		values = []any{value}
-	}
-	var names []string
-	for _, value := range values {
-		name, err := c.scalar(value)
-		if err != nil {
-			return nil, err
-		}
-		if name != "" {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
 func (c claimName) scalar(value any) (string, error) {
 	switch value := value.(type) {
 	case nil:
@@ -166,17 +134,6 @@ func (c claimName) texts(claims object) []string {
 	return texts
 }
 
-// words reads an array of strings, or one string of words with spaces or
-// commas between.
-func (c claimName) words(claims object) ([]string, error) {
-	if value, ok := c.value(claims).(string); ok {
-		return strings.FieldsFunc(value, func(r rune) bool {
-			return r == ',' || unicode.IsSpace(r)
-		}), nil
-	}
-	return c.list(claims)
-}
-
 // checked refuses a text that could be taken for another one or could
 // forge lines where it is printed.
 func (c claimName) checked(text string) (string, error) {
@@ -214,10 +171,8 @@ func timeClaim(claims object, name string) (time.Time, error) {
 	case nil:
 		return time.Time{}, nil
 	case json.Number:
-		seconds, err := strconv.ParseFloat(value.String(), 64)
-		if err == nil && seconds >= 0 && seconds <= maxNumericDate {
-			whole, part := math.Modf(seconds)
-			return time.Unix(int64(whole), int64(part*1e9)).UTC(), nil
+		if at, ok := fromSeconds(value.String()); ok {
+			return at, nil
 		}
 	}
 	return time.Time{}, invalid(registered(name).label + " must be a number of seconds since 1970")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
@@ -40,11 +41,18 @@ func FuzzSignedClaimsNeverPanic(f *testing.F) {
 	verifier := newVerifier(f, bearer.Config{Keys: keys, Claims: bearer.Claims{Roles: "realm.access.roles"}}, c)
 	f.Add([]byte(`{"alg":"HS256"}`), []byte(`{"sub":"a","exp":1700000060,"realm":{"access":{"roles":["x"]}}}`))
 	f.Add([]byte(`{"alg":"HS256","typ":"at+jwt"}`), []byte(`{"sub":-1,"exp":1e99,"organization":[1],"amr":"x","aud":["y"]}`))
+	f.Add([]byte(`{"alg":"HS256"}`), []byte(`{"sub":"a","exp":1700000060,"organization":[{"id":1},{"name":"x"}],"amr":[{"method":"totp","timestamp":"1.5"}],"auth_time":"2023-11-14T21:56:40+02:00"}`))
+	f.Add([]byte(`{"alg":"HS256"}`), []byte(`{"sub":"a","exp":1700000060,"organization":{"x":{"id":"y"},"z":null},"realm":{"access":{"roles":{"x":{"1":"y"},"z":true}}}}`))
+	f.Add([]byte(`{"alg":"HS256"}`), []byte(`{"sub":"a","exp":1700000060,"organization":{"id":"y"},"realm":{"access":{"roles":[{"authority":"x","active":false},"y"]}}}`))
 	f.Fuzz(func(t *testing.T, header, payload []byte) {
 		identity, err := verifier.Verify(context.Background(), signRaw(header, payload, "HS256", secret))
 		switch {
 		case err == nil && (identity.Subject == "" || identity.Expiry.IsZero()):
 			t.Errorf("accepted as %+v", identity)
+		case err == nil && identity.AMRTimes != nil && len(identity.AMRTimes) != len(identity.AMR):
+			t.Errorf("%d methods have %d times", len(identity.AMR), len(identity.AMRTimes))
+		case err == nil && (slices.Contains(identity.Organizations, "") || slices.Contains(identity.Roles, "") || slices.Contains(identity.AMR, "")):
+			t.Errorf("an empty one in %+v", identity)
 		case err != nil && !errors.Is(err, bearer.ErrInvalidToken):
 			t.Errorf("error is %v", err)
 		case err != nil:

@@ -18,11 +18,20 @@ type Identity struct {
 	Organizations []string // nil when not claimed
 	Roles         []string // nil when not claimed
 
-	AuthTime time.Time // the auth_time claim, zero when absent
+	// AuthTime is the auth_time claim, or, where there is none, the newest
+	// timestamp of the amr claim. Zero when both are absent.
+	AuthTime time.Time
 	IssuedAt time.Time // the iat claim, zero when absent
 	Expiry   time.Time // the exp claim, without any skew
 
-	AMR      []string // the amr claim (RFC 8176), nil when absent
+	// AMR is the amr claim (RFC 8176), nil when it is absent or is none that
+	// can be read.
+	AMR []string
+
+	// AMRTimes are when each method of AMR was used, the zero time where that
+	// is not told. Nil when it is told of none.
+	AMRTimes []time.Time
+
 	Audience []string // the aud claim, nil when absent
 
 	// Kept are the claims of Config.Keep that the token has, as texts: a
@@ -44,18 +53,22 @@ type Claims struct {
 	// an address that cannot be read is one that nothing is sent to.
 	Email string
 
-	// Organization is a string or an integer, an array of these, or an
-	// object that has one member for each, as Keycloak has it; default
+	// Organization is a string or an integer, an object with an "id" or else
+	// a "name" that is one, an array of these, or an object that has one
+	// member for each organization, as Keycloak has it; default
 	// "organization". Auth0, Clerk and WorkOS say org_id, Kinde org_code,
 	// Microsoft Entra ID tid, Google hd, and ZITADEL
 	// urn:zitadel:iam:user:resourceowner:id. Anything else is refused
 	// rather than read as belonging to none.
 	Organization string
 
-	// Roles is an array of strings, or one string of them with spaces or
-	// commas between; default "roles", as Microsoft Entra ID has it.
-	// Keycloak says realm_access.roles, Okta groups, and Amazon Cognito
-	// cognito:groups. Anything else counts as no role.
+	// Roles is one role as a string, an array of strings or of objects with
+	// a "name", "role", "value" or "authority" that is one, or an object that
+	// has one member for each role, as ZITADEL has it; default "roles", as
+	// Microsoft Entra ID has it. Keycloak says realm_access.roles, Okta
+	// groups, and Amazon Cognito cognito:groups. A string is split at blanks
+	// where the claim is called "scope" or "scp" (RFC 8693 section 4.2), and
+	// nowhere else. Anything else counts as no role.
 	Roles string
 }
 
@@ -107,12 +120,12 @@ func (n claimNames) identity(claims object) (Identity, error) {
 
 	identity.Subject = text(n.subject.identifier(claims))
 	identity.Email = orAbsent(n.email.text(claims))
-	identity.Organizations = list(n.organization.names(claims))
-	identity.Roles = orAbsent(n.roles.words(claims))
+	identity.Organizations = list(n.organization.organizations(claims))
+	identity.Roles = n.roles.roles(claims)
 	identity.Issuer = text(issuerClaim.text(claims))
 	identity.Audience = list(audienceClaim.list(claims))
-	identity.AMR = list(amrClaim.list(claims))
-	identity.AuthTime = moment(timeClaim(claims, "auth_time"))
+	identity.AMR, identity.AMRTimes = authenticationMethods(claims)
+	identity.AuthTime = moment(signInTime(claims, identity.AMRTimes))
 	identity.IssuedAt = moment(timeClaim(claims, "iat"))
 	identity.Expiry = moment(timeClaim(claims, "exp"))
 	if err != nil {

@@ -51,12 +51,17 @@ func decodeObject(data []byte) (object, error) {
 func (o object) member(name string) (value any, ok bool) {
 	for _, m := range o {
 		if m.name == name {
-			d := decoder{rest: m.rest}
-			value, err := d.value(0)
-			return value, err == nil // there is none, as all was looked at
+			return m.value(), true
 		}
 	}
 	return nil, false
+}
+
+// value decodes the value of m, as object.member does.
+func (m member) value() any {
+	d := decoder{rest: m.rest}
+	value, _ := d.value(0) // there is no error, as all was looked at
+	return value
 }
 
 // manyMembers is from how many members on duplicates are looked for with a
