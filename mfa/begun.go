@@ -32,7 +32,7 @@ func (u *user) waits(b begun, now time.Time) bool {
 // endBegun ends all that was begun and waits for a proof.
 func (u *user) endBegun() {
 	u.Epoch = newID()
-	u.Pending, u.Links, u.Challenges = nil, nil, nil
+	u.Pending, u.Links, u.SpentChallenges = nil, nil, spentChallenges{} // no challenge of before opens
 }
 
 // endSessions ends all sessions, and all that was begun.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"net/netip"
 	"time"
 )
 
@@ -36,23 +35,6 @@ type Caller struct {
 type Client struct {
 	IP        string
 	UserAgent string
-}
-
-// network is the address of c, or in IPv6 the network of 64 bits that it is
-// in: that is what one household, or one attacker, has at least.
-func (c Client) network() string {
-	ip, err := netip.ParseAddr(c.IP)
-	if err != nil {
-		return c.IP
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is4() {
-		return ip.String()
-	}
-	network, err := ip.Prefix(64)
-	if err != nil {
-		return c.IP
-	}
-	return network.String()
 }
 
 // accountKeyLength is the length of every account key.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,49 +172,6 @@ func TestAPasskeyChallengeIsSpentByItsFirstUseRightOrWrong(t *testing.T) {
 	late := f.challenge(alice)
 	f.advance(time.Duration(late.Timeout) * time.Millisecond)
 	wantError(t, try(device.answer(t, late, origin)), mfa.ErrWrongProof)
-}
-
-func TestFivePasskeyChallengesLiveSideBySide(t *testing.T) {
-	f := newFixture(t)
-	device := newDevice(t)
-	f.enrolPasskey(alice, device)
-	var answers []mfa.LoginProof
-	for range 6 {
-		answers = append(answers, device.answer(t, f.challenge(alice), origin))
-	}
-	_, err := f.VerifyLogin(t.Context(), alice, factor.TypePasskey, answers[0])
-	wantError(t, err, mfa.ErrWrongProof)
-	for _, answer := range answers[1:] {
-		f.login(alice, factor.TypePasskey, answer)
-	}
-}
-
-// A thief of the access token draws as many as they like, and cannot keep the
-// owner from using the passkey.
-func TestChallengesAreNotCrowdedOutFromElsewhere(t *testing.T) {
-	f := newFixture(t)
-	device := newDevice(t)
-	f.enrolPasskey(alice, device)
-	from := func(ip string) mfa.Caller {
-		caller := alice
-		caller.Client.IP = ip
-		return caller
-	}
-	for owner, thief := range map[string]string{
-		"192.0.2.1": "198.51.100.7", "192.0.2.2": "2001:db8:0:1::N", "2001:db8::1": "2001:db8:0:1::N",
-	} {
-		address := func(n int) string { return strings.ReplaceAll(thief, "N", strconv.Itoa(n)) }
-		for n := range 7 {
-			f.challenge(from(address(n)))
-		}
-		first := f.challenge(from(owner))
-		second := f.challenge(from(owner))
-		for n := range 50 {
-			f.challenge(from(address(n)))
-		}
-		f.login(from(owner), factor.TypePasskey, device.answer(t, first, origin))
-		f.login(from(owner), factor.TypePasskey, device.answer(t, second, origin))
-	}
 }
 
 func TestAPasskeyWhoseCounterWentBackIsRefused(t *testing.T) {

@@ -32,6 +32,7 @@ type fixture struct {
 	keyPath string
 	mails   *mailtest.Box
 	events  *journal
+	backup  string // a backup code that a test keeps for later
 
 	mu  sync.Mutex
 	now time.Time

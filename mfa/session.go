@@ -145,7 +145,6 @@ func (u *user) endSession(id string) {
 	u.Sessions = slices.DeleteFunc(u.Sessions, func(s session) bool { return s.ID == id })
 	u.Pending = slices.DeleteFunc(u.Pending, func(p pendingSetup) bool { return p.Begun.Session == id })
 	u.Links = slices.DeleteFunc(u.Links, func(l loginLink) bool { return l.Begun.Session == id })
-	u.Challenges = slices.DeleteFunc(u.Challenges, func(c loginChallenge) bool { return c.Begun.Session == id })
 }
 
 // newID draws the public name of a factor, a session or a login link: 128

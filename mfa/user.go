@@ -34,8 +34,8 @@ type user struct {
 	SpentCodes  [][]byte `json:"spentCodes,omitempty"`
 	// Lockout counts wrong codes at logins.
 	Lockout lockout `json:"lockout"`
-	// Challenges are those of passkey logins that wait for an answer.
-	Challenges []loginChallenge `json:"challenges,omitempty"`
+	// SpentChallenges are the passkey challenges that were answered.
+	SpentChallenges spentChallenges `json:"spentChallenges,omitzero"`
 	// Links are the login links that were mailed.
 	Links []loginLink `json:"links,omitempty"`
 	// Epoch changes whenever all that was begun ends: setups, challenges and
@@ -176,9 +176,6 @@ func (u *user) dropFactors(gone func(userFactor) bool) []userFactor {
 // type that is no longer in use end, and with the last factor the backup
 // codes and all sessions.
 func (u *user) settle() {
-	if !u.has(factor.TypePasskey) {
-		u.Challenges = nil
-	}
 	if !u.has(factor.TypeMagicLink) {
 		u.Links = nil
 	}

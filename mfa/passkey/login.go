@@ -1,9 +1,9 @@
 package passkey
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -13,7 +13,7 @@ import (
 // (WebAuthn Level 3, section 5.1.9), which a browser takes through
 // PublicKeyCredential.parseRequestOptionsFromJSON.
 type LoginOptions struct {
-	// Challenge is 32 random bytes in base64url without padding.
+	// Challenge is in base64url without padding.
 	Challenge string `json:"challenge"`
 	// RPID is the relying party ID.
 	RPID string `json:"rpId"`
@@ -28,25 +28,22 @@ type LoginOptions struct {
 // LoginLifetime returns how long the challenge of a login lives.
 func (k *Kind) LoginLifetime() time.Duration { return k.lifetime }
 
-// BeginLogin makes a fresh challenge, which VerifyLogin needs back, and the
-// options to answer it with one of credentials, the states of the account's
-// confirmed passkeys. An error is returned when there is none: a browser
-// would offer any passkey it has for the relying party.
-func (k *Kind) BeginLogin(credentials []json.RawMessage) (challenge string, options LoginOptions, err error) {
+// BeginLogin makes the options to answer challenge, which VerifyLogin needs
+// back, with one of credentials, the states of the account's confirmed
+// passkeys. The challenge must hold 16 random bytes at least (WebAuthn Level
+// 3, section 13.4.3), and no two may be the same. An error is returned when
+// there is no passkey: a browser would offer any that it has for the relying
+// party.
+func (k *Kind) BeginLogin(challenge []byte, credentials []json.RawMessage) (LoginOptions, error) {
 	if len(credentials) == 0 {
-		return "", LoginOptions{}, errors.New("the account has no passkey to log in with")
+		return LoginOptions{}, errors.New("the account has no passkey to log in with")
 	}
 	allowed, err := descriptors(credentials)
 	if err != nil {
-		return "", LoginOptions{}, err
+		return LoginOptions{}, err
 	}
-	drawn, err := protocol.CreateChallenge()
-	if err != nil {
-		return "", LoginOptions{}, fmt.Errorf("making challenge: %w", err)
-	}
-	challenge = drawn.String()
-	return challenge, LoginOptions{
-		Challenge:        challenge,
+	return LoginOptions{
+		Challenge:        base64.RawURLEncoding.EncodeToString(challenge),
 		RPID:             k.rpID,
 		UserVerification: k.userVerification,
 		Timeout:          k.lifetime.Milliseconds(),

@@ -79,6 +79,22 @@ func (k *Keys) Adopt(other *Keys) error {
 	return err
 }
 
+// Replaced reports whether id names a key that the one in use, of its sort,
+// has taken the place of, or that is not at hand: keys that are older than it.
+// One that is newer may be in use elsewhere already.
+func (k *Keys) Replaced(id KeyID) bool {
+	s := k.state.Load()
+	for _, of := range []struct {
+		ids []KeyID
+		use KeyID
+	}{{identify(s.sealing), s.use.Sealing}, {identify(s.hashing), s.use.Hashing}} {
+		if at := slices.Index(of.ids, id); at >= 0 {
+			return at < slices.Index(of.ids, of.use)
+		}
+	}
+	return true
+}
+
 // Using returns keys of the same file that use the pair.
 func (k *Keys) Using(pair Pair) (*Keys, error) {
 	next, err := k.state.Load().using(pair)
