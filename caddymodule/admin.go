@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -82,7 +83,7 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 				if err != nil {
 					return err
 				}
-				return translateAdmin(serve(app, w, r))
+				return translateAdmin(panics.Try(panics.Admin, func() error { return serve(app, w, r) }))
 			}),
 		})
 	}

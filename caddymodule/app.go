@@ -21,6 +21,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
@@ -134,6 +135,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration. It opens no store, makes no file and
 // asks no other host, so that `caddy validate` can run beside a server.
 func (a *App) Provision(ctx caddy.Context) error {
+	panics.LogTo(func() *zap.Logger { return caddy.Log().Named("mfa") })
 	a.ctx = ctx
 	a.log = ctx.Logger()
 	a.started = make(chan struct{})

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -35,7 +36,7 @@ func (a *App) awaitStore() (release func()) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	done := make(chan struct{})
 	var acquired func()
-	go func() {
+	panics.Go(panics.StoreOpen, func() {
 		defer close(done)
 		for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
 			select {
@@ -43,8 +44,11 @@ func (a *App) awaitStore() (release func()) {
 				return
 			case <-time.After(retry):
 			}
-			var err error
-			if acquired, err = a.serve(ctx); err == nil {
+			err := panics.Try(panics.StoreOpen, func() (err error) {
+				acquired, err = a.serve(ctx)
+				return err
+			})
+			if err == nil {
 				a.log.Info("the store is there: requests are served")
 				return
 			}
@@ -57,7 +61,7 @@ func (a *App) awaitStore() (release func()) {
 				a.log.Error("the store cannot be used: requests are refused until this is mended", zap.Error(err))
 			}
 		}
-	}()
+	})
 	return func() {
 		cancel()
 		<-done

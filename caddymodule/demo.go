@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/internal/demo"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 func init() {
@@ -116,7 +117,9 @@ func (d *Demo) sign(ctx context.Context, who demo.Person, lifetime time.Duration
 }
 
 func (d *Demo) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	d.site.ServeHTTP(w, r)
+	if err := panics.Try(panics.Demo, func() error { d.site.ServeHTTP(w, r); return nil }); err != nil {
+		http.Error(w, "The demo met a bug: see the log.", http.StatusInternalServerError)
+	}
 	return nil
 }
 

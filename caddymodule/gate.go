@@ -14,6 +14,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 func init() {
@@ -138,20 +139,36 @@ func (g *Gate) makePolicy() (api.Policy, error) {
 }
 
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	// A panic of what is behind is not for the gate to recover.
+	if passes, err := g.decide(w, r); !passes {
+		return err
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// decide answers a request, returns an error for handle_errors to answer, or
+// makes the request fit for what is behind and reports true. It stays closed
+// when it panics.
+func (g *Gate) decide(w http.ResponseWriter, r *http.Request) (passes bool, err error) {
+	defer panics.Recover(panics.Gate, func(error) {
+		passes, err = false, nil
+		g.app.metrics.decision(api.Failed)
+		api.AnswerFailure(w)
+	})
 	if r.URL.Opaque != "" {
 		api.BadTarget(w) // see Handler.ServeHTTP
-		return nil
+		return false, nil
 	}
 	if g.policy.Paths != nil {
 		gate.StripPaths(r)
 		if !g.policy.Paths.Match(r.URL) && !g.policy.Paths.MatchDestination(r.Header) {
-			return g.app.pass(w, r, next)
+			return g.app.pass(w, r), nil
 		}
 	}
 	handler := g.app.await(r.Context())
 	if handler == nil {
 		api.Unavailable(w)
-		return nil
+		return false, nil
 	}
 	target := r.RequestURI
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
@@ -169,15 +186,15 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	case outcome.Pass:
 		v.found = outcome.Presented
 		caddyhttp.SetVar(r.Context(), visitVar, v)
-		return next.ServeHTTP(w, r)
+		return true, nil
 	case outcome.Refusal == nil:
-		return nil // answered
+		return false, nil // answered
 	case g.HandleErrors:
 		status, err := guard.Hand(w, r, outcome.Refusal)
-		return caddyhttp.Error(status, err)
+		return false, caddyhttp.Error(status, err)
 	default:
 		guard.Write(w, r, outcome.Refusal)
-		return nil
+		return false, nil
 	}
 }
 

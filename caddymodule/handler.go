@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 func init() {
@@ -59,11 +60,25 @@ func appFor(handler string, ctx caddy.Context) (*App, error) {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	// A panic of what is behind is not for this handler to recover.
+	if !h.serve(w, r) {
+		return nil
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// serve answers a request, or makes it fit for what is behind and reports
+// true.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
+	defer panics.Recover(panics.Request, func(error) {
+		passes = false
+		api.AnswerFailure(w)
+	})
 	if r.URL.Opaque != "" {
 		// A request target such as http:mfa/setup, which HTTP does not have
 		// (RFC 9112, 3.2) and whose path an upstream may make up.
 		api.BadTarget(w)
-		return nil
+		return false
 	}
 	route, ok := h.routes.Find(r.URL.Path)
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
@@ -75,18 +90,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if visitOf(r) == nil {
 			api.Withhold(r)
 		}
-		return next.ServeHTTP(w, r)
+		return true
 	}
 	if !ok {
-		return h.app.pass(w, r, next)
+		return h.app.pass(w, r)
 	}
 	handler := h.app.await(r.Context())
 	if handler == nil {
 		api.Unavailable(w)
-		return nil
+		return false
 	}
 	handler.ServeHTTP(w, r, route)
-	return nil
+	return false
 }
 
 // visitVar is the variable of a request that one of the handlers here has
@@ -109,11 +124,11 @@ func visitOf(r *http.Request) *visit {
 // foreign is the visit of a request in which nothing was found.
 var foreign = new(visit)
 
-// pass hands a request that is none of ours, and behind no gate, on to the
-// upstream.
-func (a *App) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// pass makes a request that is none of ours, and behind no gate, fit for the
+// upstream and reports true, or answers it.
+func (a *App) pass(w http.ResponseWriter, r *http.Request) (passes bool) {
 	if visitOf(r) != nil {
-		return next.ServeHTTP(w, r)
+		return true
 	}
 	api.Strip(r)
 	v := foreign
@@ -121,16 +136,16 @@ func (a *App) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handle
 		handler := a.await(r.Context())
 		if handler == nil {
 			api.Unavailable(w)
-			return nil
+			return false
 		}
 		found := handler.Pass(w, r)
 		if found == nil {
-			return nil
+			return false
 		}
 		v = &visit{found: found}
 	}
 	caddyhttp.SetVar(r.Context(), visitVar, v)
-	return next.ServeHTTP(w, r)
+	return true
 }
 
 // startTimeout is how long a request waits for the app to start. Caddy

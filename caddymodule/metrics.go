@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // metrics are what the product counts. No label names a person, and each
@@ -18,7 +19,8 @@ type metrics struct {
 }
 
 // newMetrics registers the metrics. The registry is new with each
-// configuration, so the counts begin anew at a reload.
+// configuration, so the counts begin anew at a reload, but for that of
+// panics.
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	const namespace, subsystem = "caddy", "mfa"
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -42,6 +44,16 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	decisions := counter("gate_decisions_total", "Requests at gates, by decision.", "decision")
 	for _, d := range api.Decisions {
 		m.decisions[d] = decisions.WithLabelValues(string(d))
+	}
+	for _, place := range panics.Places {
+		recovered := prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "panics_total",
+			Help:        "Panics that were recovered since the process began, by place. Each is a bug.",
+			ConstLabels: prometheus.Labels{"place": string(place)},
+		}, func() float64 { return float64(panics.Count(place)) })
+		if err := registry.Register(recovered); err != nil {
+			return nil, err
+		}
 	}
 	for _, c := range []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store} {
 		if err := registry.Register(c); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/notice"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // maxQueuedNotices is how many notices may wait for the mail server.
@@ -60,7 +61,7 @@ func (n *notices) run(ctx context.Context) {
 			return
 		case m := <-n.queue:
 			for _, to := range m.To {
-				n.send(ctx, m, to)
+				panics.Do(panics.Notices, func() { n.send(ctx, m, to) })
 			}
 		}
 	}

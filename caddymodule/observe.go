@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // maxQueuedEvents is how many events may wait for their subscribers, who
@@ -92,7 +93,7 @@ func result(kind mfa.EventKind) string {
 // waits for them, so it stays out of the way of requests, and of reloads:
 // nobody waits for a subscriber that hangs.
 func (j *journal) emit(ctx context.Context) {
-	go j.deliver(ctx)
+	panics.Go(panics.Events, func() { panics.Keep(ctx, panics.Events, j.deliver) })
 }
 
 func (j *journal) deliver(ctx context.Context) {
@@ -101,10 +102,12 @@ func (j *journal) deliver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-j.queue:
-			j.events.Emit(j.ctx, eventNames[e.Kind], map[string]any{
-				"issuer": e.Issuer, "subject": e.Subject, "method": e.Method,
-				"by": e.By, "reason": e.Reason, "client_ip": e.Client.IP,
-				"time": time.Now().UTC().Format(time.RFC3339),
+			panics.Do(panics.Events, func() {
+				j.events.Emit(j.ctx, eventNames[e.Kind], map[string]any{
+					"issuer": e.Issuer, "subject": e.Subject, "method": e.Method,
+					"by": e.By, "reason": e.Reason, "client_ip": e.Client.IP,
+					"time": time.Now().UTC().Format(time.RFC3339),
+				})
 			})
 		}
 	}

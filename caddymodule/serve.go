@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -27,7 +27,11 @@ func (a *App) Start() error {
 			return err
 		}
 	}
-	release, err := a.serve(a.ctx)
+	var release func()
+	err := panics.Try(panics.Start, func() (err error) {
+		release, err = a.serve(a.ctx)
+		return err
+	})
 	if errors.Is(err, store.ErrUnavailable) && a.mayAwaitStore() {
 		a.log.Error("the store cannot be reached: requests are refused until it can", zap.Error(err))
 		a.release = a.awaitStore()
@@ -44,8 +48,9 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
+	served := false
 	defer func() {
-		if err != nil {
+		if !served { // also after a panic
 			closeStore()
 		}
 	}()
@@ -93,18 +98,19 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 	a.handler.Store(handler)
 
 	ctx, cancel := context.WithCancel(a.ctx)
-	var background sync.WaitGroup
-	background.Go(func() { a.sweep(ctx) })
-	background.Go(func() { service.Run(ctx) })
-	background.Go(func() { a.followKeys(ctx, keyFile) })
-	background.Go(func() { a.verifier.Prefetch(ctx) })
+	var background panics.Group
+	background.Keep(ctx, panics.Sweep, a.sweep)
+	background.Keep(ctx, panics.StoreCache, service.Run)
+	background.Keep(ctx, panics.Keys, func(ctx context.Context) { a.followKeys(ctx, keyFile) })
+	background.Go(panics.KeyFetch, func() { a.verifier.Prefetch(ctx) })
 	journal.emit(ctx)
 	if notifier != nil {
-		background.Go(func() { notifier.run(ctx) })
+		background.Keep(ctx, panics.Notices, notifier.run)
 	}
 	if a.Bearer.Dev {
-		background.Go(func() { a.announce(ctx) })
+		background.Go(panics.Start, func() { a.announce(ctx) })
 	}
+	served = true
 	return func() {
 		cancel()
 		background.Wait()
@@ -119,11 +125,12 @@ func (a *App) Stop() error { return nil }
 // stopped, and also when Provision or Start failed and nothing, or not
 // everything, was acquired.
 func (a *App) Cleanup() error {
-	if a.release != nil {
-		a.release()
-		a.release = nil
+	release := a.release
+	a.release = nil
+	if release == nil {
+		return nil
 	}
-	return nil
+	return panics.Try(panics.Stop, func() error { release(); return nil })
 }
 
 // warn logs what works and is probably not meant.

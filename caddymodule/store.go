@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -45,14 +46,19 @@ var open = caddy.NewUsagePool()
 type pooled struct{ store.Store }
 
 // Destruct closes the store when its last user is gone.
-func (p pooled) Destruct() error { return p.Close() }
+func (p pooled) Destruct() error { return panics.Try(panics.Stop, p.Close) }
 
 // openStore opens the store of engine, or shares the one that is open. The
 // caller must call release once, when it is done.
 func openStore(ctx context.Context, engine Store) (st store.Store, release func(), err error) {
 	key := engine.PoolKey()
 	value, _, err := open.LoadOrNew(key, func() (caddy.Destructor, error) {
-		st, err := engine.Open(ctx)
+		var st store.Store
+		// A panic here would leave the entry of the pool locked for ever.
+		err := panics.Try(panics.StoreOpen, func() (err error) {
+			st, err = engine.Open(ctx)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

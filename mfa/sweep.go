@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -59,10 +60,16 @@ func (s *Service) sweep(ctx context.Context, prefix string, expired func(key str
 		}
 		for _, document := range found {
 			after = document.Key
-			if gone, err := expired(document.Key, document.Value); err != nil || !gone {
+			// Nor does one that nobody can read keep the others.
+			gone := false
+			err := panics.Try(panics.Sweep, func() (err error) {
+				gone, err = expired(document.Key, document.Value)
+				return err
+			})
+			if err != nil || !gone {
 				continue
 			}
-			err := s.documents.store.Update(ctx, func(tx store.Tx) error {
+			err = s.documents.store.Update(ctx, func(tx store.Tx) error {
 				sealed, err := tx.Get(document.Key)
 				if errors.Is(err, store.ErrNotFound) {
 					return nil

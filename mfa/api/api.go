@@ -183,8 +183,15 @@ func parseOrigins(raw []string) ([]string, error) {
 // ServeHTTP answers r, whose path is that of route.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route *Route) {
 	setHeaders(w)
+	err := recovered(w, func(w http.ResponseWriter) error { return h.serve(w, r, route) })
+	if err != nil {
+		h.fail(w, r, err)
+	}
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, route *Route) error {
 	if done := h.cors(w, r, route); done {
-		return
+		return nil
 	}
 	serve, ok := route.methods[r.Method]
 	if !ok && r.Method == http.MethodHead {
@@ -192,12 +199,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route *Route
 	}
 	if !ok {
 		w.Header().Set("Allow", route.allow())
-		h.fail(w, r, errMethodNotAllowed(r.Method, route.allow()))
-		return
+		return errMethodNotAllowed(r.Method, route.allow())
 	}
-	if err := serve(h, w, r); err != nil {
-		h.fail(w, r, err)
-	}
+	return serve(h, w, r)
 }
 
 // setHeaders sets what every answer carries.

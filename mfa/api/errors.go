@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -92,6 +93,8 @@ func translate(err error) *apiError {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, panics.ErrPanicked):
+		return errInternal // which has been logged
 	case errors.Is(err, bearer.ErrInvalidToken):
 		reason := cutSentinel(err, bearer.ErrInvalidToken)
 		return &apiError{

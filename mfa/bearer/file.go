@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa/internal/regularfile"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // fileInterval is how often a key file is read again, at most.
@@ -123,13 +124,20 @@ func (f *fileSource) load() error {
 	if f.set.Load() != nil && bytes.Equal(content, f.content) {
 		return nil
 	}
-	set, err := f.parse(content)
+	set, err := f.parsed(content)
 	if err != nil {
 		return fmt.Errorf("reading key file %s: %w", f.path, err)
 	}
 	f.content = content
 	f.set.Store(set)
 	return nil
+}
+
+// parsed reads the content of a key file. A panic is an error: the caller
+// holds the lock.
+func (f *fileSource) parsed(content []byte) (set *keySet, err error) {
+	defer panics.Recover(panics.KeyFetch, func(panicked error) { err = panicked })
+	return f.parse(content)
 }
 
 // readKeyFile reads a key file.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 const (
@@ -118,11 +120,8 @@ func (r *remoteSource) start(now func() time.Time) {
 	}
 	running := make(chan struct{})
 	r.running = running
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
-		set, err := r.fetch(ctx)
-
+	panics.Go(panics.KeyFetch, func() {
+		set, err := r.fetchOnce()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.running = nil
@@ -134,7 +133,16 @@ func (r *remoteSource) start(now func() time.Time) {
 			return
 		}
 		r.set, r.fetched, r.failures = set, began, 0
-	}()
+	})
+}
+
+// fetchOnce fetches the keys. A panic is a failure like others: somebody
+// waits for the end of the fetch, and the next one must be able to start.
+func (r *remoteSource) fetchOnce() (set *keySet, err error) {
+	defer panics.Recover(panics.KeyFetch, func(panicked error) { err = panicked })
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	return r.fetch(ctx)
 }
 
 // due reports whether the last fetch is long enough ago. A clock that was

@@ -367,3 +367,29 @@ func TestAKnownKidWithAnotherAlgorithmFetchesNothing(t *testing.T) {
 		site.wantFetches(t, 0)
 	})
 }
+
+func TestAFetchThatPanicsKeepsNobodyWaitingAndTheNextOneCounts(t *testing.T) {
+	remote(t, func(t *testing.T, site *issuerSite, c *clock, _ *bearer.Verifier, a, _ string) {
+		panicking := true
+		source, err := bearer.JWKSURL("https://login.example.com/jwks", bearer.RemoteOptions{Client: &http.Client{
+			Transport: roundTripper(func(request *http.Request) (*http.Response, error) {
+				if panicking {
+					panic("on purpose")
+				}
+				return site.RoundTrip(request)
+			}),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifier := newVerifier(t, bearer.Config{Keys: source}, c)
+		begun := time.Now()
+		wantUnavailable(t, verifier, a)
+		if waited := time.Since(begun); waited > time.Second {
+			t.Errorf("it took %v", waited)
+		}
+		panicking = false
+		c.Advance(time.Minute)
+		wantIdentity(t, verifier, a)
+	})
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/internal/loopback"
 	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // TLSMode says how the connection to an SMTP server is protected.
@@ -152,7 +153,7 @@ func (s *SMTP) deliver(ctx context.Context, to mailbox.Address, content []byte) 
 	defer conn.Close()
 	// The dialogue blocks in reads and writes; closing the connection under
 	// it is what ends it, wherever it stands.
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, panics.Func(panics.Mail, func() { _ = conn.Close() }))
 	defer stop()
 
 	client, stage, err := s.open(conn)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -35,20 +37,20 @@ func (s *Store) leadWith(own *update) error {
 	if err != nil {
 		return err
 	}
-	// Its own comes first: should fn panic, nobody else is on board.
-	returned := false
+	ended := false
 	defer func() {
-		if !returned {
-			_ = s.rollback(g)
+		if !ended {
+			s.abandonGroup(g)
 		}
 	}()
+	// Its own comes first: should fn panic, nobody else is on board.
 	own.tx.bucket = g.bucket
 	own.call()
-	returned = true
 	if own.err == nil {
 		err = g.apply(own)
 	}
 	if err == nil && len(g.written) == 0 {
+		ended = true
 		_ = s.rollback(g) // a failure is the next one's to see
 		return own.err
 	}
@@ -59,7 +61,26 @@ func (s *Store) leadWith(own *update) error {
 		}
 		err = g.run(u)
 	}
-	return s.finish(g, err)
+	err = s.finish(g, err)
+	ended = true
+	return err
+}
+
+// abandonGroup ends a group whose leader panics: nothing of it is written,
+// and those who wait are told so. The panic goes on to the leader's caller.
+func (s *Store) abandonGroup(g *group) {
+	if err := guard(g.tx.Rollback); err != nil && !errors.Is(err, berrors.ErrTxClosed) {
+		_ = s.fail(err) // the next one sees it
+	}
+	for _, key := range g.written {
+		s.epochs.Advance(key)
+	}
+	for _, u := range g.waiting {
+		select {
+		case u.end <- unavailable(s.path, panics.ErrPanicked):
+		default: // it has been told already
+		}
+	}
 }
 
 func (s *Store) newGroup() (*group, error) {

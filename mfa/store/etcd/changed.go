@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -99,7 +100,7 @@ func (s *Store) changedOf(ctx context.Context, keys []string, seen map[string]in
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(askedTogether)
 	for some := range slices.Chunk(keys, askedEach) {
-		all.Go(func() error {
+		all.Go(panics.TryFunc(panics.StoreCall, func() error {
 			versions, err := s.versions(ctx, some)
 			if err != nil {
 				return err
@@ -112,7 +113,7 @@ func (s *Store) changedOf(ctx context.Context, keys []string, seen map[string]in
 				}
 			}
 			return nil
-		})
+		}))
 	}
 	if err := all.Wait(); err != nil {
 		return nil, err

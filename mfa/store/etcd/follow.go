@@ -8,6 +8,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // firstRewatch is how soon a watch that broke is begun again.
@@ -21,9 +23,13 @@ func (s *Store) follow() {
 		return
 	}
 	s.watching = true
-	s.behind.Go(func() {
+	s.behind.Go(panics.StoreWatch, func() {
 		for try := 0; s.life.Err() == nil; try++ {
-			if s.followOnce(s.life) {
+			came := false
+			if !panics.Do(panics.StoreWatch, func() { came = s.followOnce(s.life) }) {
+				s.facts.reset() // an event may have been taken in by half
+			}
+			if came {
 				try = 0
 			}
 			_ = pause(s.life, firstRewatch, try) // the loop looks

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
 	"github.com/caddymfa/caddy-mfa/mfa/store/internal/turns"
@@ -47,7 +48,7 @@ type Store struct {
 	watching bool
 	closed   bool
 	calls    sync.WaitGroup // under way
-	behind   sync.WaitGroup // goroutines of the store's own
+	behind   panics.Group   // goroutines of the store's own
 	close    func() error
 }
 

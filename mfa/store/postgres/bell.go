@@ -3,12 +3,13 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
 // channel is that of LISTEN and NOTIFY. What is told on it is who has
@@ -47,9 +48,9 @@ func newBell(s *Store, config *pgx.ConnConfig) *bell {
 			signal(b.heard)
 		}
 	}
-	var running sync.WaitGroup
-	running.Go(func() { b.listen(ctx) })
-	running.Go(func() { b.notify(ctx) })
+	var running panics.Group
+	running.Keep(ctx, panics.StoreWatch, b.listen)
+	running.Keep(ctx, panics.StoreNotify, b.notify)
 	b.stop = func() {
 		cancel()
 		running.Wait()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/internal/turns"
 )
@@ -67,7 +68,9 @@ const grace = 500 * time.Millisecond
 // as within, and goes on for a moment when ctx ends.
 func outlive(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	stop := context.AfterFunc(ctx, panics.Func(panics.StoreCall, func() {
+		time.AfterFunc(grace, panics.Func(panics.StoreCall, cancel))
+	}))
 	return own, func() {
 		stop()
 		cancel()

@@ -1,0 +1,25 @@
+package etcd
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
+)
+
+func TestAWatchThatPanicsIsBegunAgainAndForgetsWhatItKnew(t *testing.T) {
+	s := newStore(Config{Prefix: "/test", Timeout: time.Second}) // which has no client
+	s.facts.begin(7)
+	before := panics.Count(panics.StoreWatch)
+	s.follow()
+	for deadline := time.Now().Add(20 * time.Second); panics.Count(panics.StoreWatch) < before+2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the watch is not begun again")
+		}
+	}
+	s.end()
+	s.behind.Wait()
+	if reached := s.facts.progressed(); reached != 0 {
+		t.Errorf("it still knows what was at revision %d", reached)
+	}
+}
