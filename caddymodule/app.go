@@ -81,6 +81,12 @@ type App struct {
 	// Default: 0, any time.
 	EnrollmentMaxAuthAge caddy.Duration `json:"enrollment_max_auth_age,omitempty"`
 
+	// StepUp says which second factor a person must have shown, within 15
+	// minutes, to change their own factors and backup codes, or to act on
+	// others: "strongest", one at the level of the strongest factor that they
+	// have in use, or "any". Default: strongest.
+	StepUp mfa.StepUp `json:"step_up,omitempty"`
+
 	// Lockout sets how wrong codes are answered.
 	Lockout *Lockout `json:"lockout,omitempty"`
 
@@ -175,6 +181,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.EnrollmentMaxAuthAge < 0 {
 		return errors.New("enrollment_max_auth_age: must not be negative")
+	}
+	if err := a.StepUp.Check(); err != nil {
+		return fmt.Errorf("step_up: %w", err)
 	}
 	if a.kinds, err = a.provisionKinds(); err != nil {
 		return err

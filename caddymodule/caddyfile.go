@@ -71,6 +71,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		page { … } | off
 //		cors_origins <origin...>
 //		enrollment_max_auth_age <duration>
+//		step_up strongest | any
 //		prefix <path>
 //	}
 func (a *App) parse(d *caddyfile.Dispenser) error {
@@ -109,6 +110,7 @@ func (a *App) parse(d *caddyfile.Dispenser) error {
 		"backup_codes":            option.Number(&a.BackupCodes, mfa.MinBackupCodes),
 		"cors_origins":            option.Texts(&a.CORSOrigins),
 		"enrollment_max_auth_age": option.Duration(&a.EnrollmentMaxAuthAge),
+		"step_up":                 option.Text((*string)(&a.StepUp)),
 		"prefix":                  option.Text(&a.Prefix),
 	})
 }

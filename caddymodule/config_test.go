@@ -76,6 +76,8 @@ func TestAGoodConfigurationIsAcceptedWithoutMakingAFile(t *testing.T) {
 		"fifty backup codes":          goodOptions + "backup_codes 50",
 		"no tolerance":                goodOptions + "totp {\nskew 0\n}",
 		"most tolerance":              goodOptions + "totp {\nskew 10\n}",
+		"any factor for changes":      goodOptions + "step_up any",
+		"the strongest for changes":   goodOptions + "step_up strongest",
 		"any age of the sign-in":      goodOptions + "enrollment_max_auth_age 0",
 		"deep prefix":                 goodOptions + "prefix /api/v1/mfa",
 	} {
@@ -203,6 +205,7 @@ func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
 		{"too many backup codes", goodOptions + "backup_codes 51", []string{"backup_codes: must be from 1 to 50, not 51"}},
 		{"backup codes in words", goodOptions + "backup_codes ten", []string{`backup_codes: "ten" is no whole number`}},
 		{"negative age", goodOptions + "enrollment_max_auth_age -1h", []string{`enrollment_max_auth_age: "-1h" is no duration`}},
+		{"unknown factor for changes", goodOptions + "step_up weakest", []string{"step_up", `"weakest"`, "strongest", "any"}},
 
 		// Placeholders.
 		{"unset variable", "bearer {\nhmac_secret {env.MFA_TEST_UNSET}\n}\n" + without("bearer"), []string{"bearer: hmac_secret", "{env.MFA_TEST_UNSET}", "is the environment variable set"}},
@@ -261,6 +264,7 @@ func TestBadJSONIsRefusedWithTheMend(t *testing.T) {
 		{"unknown field of the store", `{` + required + `,"store":{"engine":"bolt","file":"x"}}`, []string{"store", `unknown field "file"`}},
 		{"negative number of codes", `{` + required + `,"backup_codes":-1}`, []string{"backup_codes: must be from 1 to 50"}},
 		{"negative age", `{` + required + `,"enrollment_max_auth_age":-1}`, []string{"enrollment_max_auth_age: must not be negative"}},
+		{"unknown factor for changes", `{` + required + `,"step_up":"phr"}`, []string{"step_up", `"phr"`, "strongest", "any"}},
 		{"negative tolerance", `{` + required + `,"totp":{"skew":-1}}`, []string{"skew"}},
 		{"negative expiry", `{` + required + `,"magic_link":{"from":"a@example.com","directory":"x","expiry":-1}}`, []string{"magic_link", "expiry"}},
 		{"negative clock skew", `{"bearer":{"hmac_secret":"` + hmacSecret + `","clock_skew":-1},"public_urls":["https://example.com"]}`, []string{"bearer: clock_skew"}},

@@ -72,6 +72,7 @@ func (a *App) serviceConfig(st store.Store, keys *seal.Keys, journal mfa.Journal
 		Kinds:                a.kinds,
 		BackupCodes:          a.BackupCodes,
 		EnrollmentMaxAuthAge: time.Duration(a.EnrollmentMaxAuthAge),
+		StepUp:               a.StepUp,
 		AssertionIssuer:      a.PublicURLs[0],
 		Audience:             a.Bearer.Audience,
 		TokenLifetime:        time.Duration(a.TokenLifetime),

@@ -14,6 +14,7 @@ func (a *App) expandPlaceholders() error {
 		"key_file": &a.KeyFile,
 		"issuer":   &a.Issuer,
 		"prefix":   &a.Prefix,
+		"step_up":  (*string)(&a.StepUp),
 	}
 	for i := range a.PublicURLs {
 		texts[fmt.Sprintf("public_url %d", i+1)] = &a.PublicURLs[i]

@@ -86,12 +86,19 @@ func (s *Service) spendBackupCode(u *user, account, code string) (spent, known b
 	return false, slices.ContainsFunc(u.SpentCodes, matches)
 }
 
-// setBackupCodes makes hashes the set and voids the one before.
-func (u *user) setBackupCodes(hashes [][]byte) {
-	u.BackupCodes, u.SpentCodes = hashes, nil
+// setBackupCodes makes hashes the set, of the level acr, and voids the one
+// before. The sessions that its codes opened end, but for the one that asks.
+func (u *user) setBackupCodes(hashes [][]byte, acr, asking string) {
+	u.BackupCodes, u.SpentCodes, u.BackupACR = hashes, nil, codesLevel(acr)
+	for _, s := range slices.Clone(u.Sessions) {
+		if s.Method == MethodBackupCode && s.ID != asking {
+			u.endSession(s.ID)
+		}
+	}
 }
 
-// ReplaceBackupCodes draws a fresh set and voids the one before. A
+// ReplaceBackupCodes draws a fresh set, of the level that the caller has
+// shown, and voids the one before, with the sessions that it opened. A
 // *StepUpError is returned when the caller has not shown a factor recently,
 // ErrNotEnrolled when they have none.
 func (s *Service) ReplaceBackupCodes(ctx context.Context, caller Caller) ([]string, error) {
@@ -104,7 +111,7 @@ func (s *Service) ReplaceBackupCodes(ctx context.Context, caller Caller) ([]stri
 		if !u.enrolled() {
 			return nil, nil, ErrNotEnrolled
 		}
-		u.setBackupCodes(hashes)
+		u.setBackupCodes(hashes, u.session(caller.Session, now).ACR, caller.Session)
 		return []Event{caller.event(EventBackupCodes, "")}, []*Notice{u.notice(EventBackupCodes, "", "", now)}, nil
 	})
 	if err != nil {

@@ -16,13 +16,19 @@ func (f *fixture) secondSession(app enrolled) (mfa.Caller, *mfa.Grant) {
 	return f.as(alice)(grant, nil), grant
 }
 
+// signOut is SignOut for who does not count.
+func (f *fixture) signOut(caller mfa.Caller, everywhere bool) error {
+	_, err := f.SignOut(f.t.Context(), caller, everywhere)
+	return err
+}
+
 func TestASetupEndsWithTheSessionThatBeganIt(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, app enrolled, thief mfa.Caller, stolen *mfa.Grant) error{
 		"sign-out of that session": func(f *fixture, _ enrolled, thief mfa.Caller, _ *mfa.Grant) error {
-			return f.SignOut(f.t.Context(), thief, false)
+			return f.signOut(thief, false)
 		},
 		"sign-out everywhere": func(f *fixture, _ enrolled, _ mfa.Caller, _ *mfa.Grant) error {
-			return f.SignOut(f.t.Context(), alice, true)
+			return f.signOut(alice, true)
 		},
 		"disable": func(f *fixture, app enrolled, _ mfa.Caller, _ *mfa.Grant) error {
 			return f.Disable(f.t.Context(), app.caller, factor.TypeTOTP)
@@ -69,7 +75,7 @@ func TestASetupSurvivesTheEndOfAnotherSession(t *testing.T) {
 	app := f.enrolApp(alice)
 	other, _ := f.secondSession(app)
 	f.setup(app.caller, mfa.SetupRequest{Type: factor.TypeMagicLink, Email: "alice@example.com"})
-	if err := f.SignOut(t.Context(), other, false); err != nil {
+	if err := f.signOut(other, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.activate(f.mails.Token(t)); err != nil {
@@ -79,7 +85,7 @@ func TestASetupSurvivesTheEndOfAnotherSession(t *testing.T) {
 
 func TestASetupBegunByTheAccessTokenAloneEndsWithEverything(t *testing.T) {
 	for name, end := range map[string]func(f *fixture) error{
-		"sign-out everywhere":         func(f *fixture) error { return f.SignOut(f.t.Context(), alice, true) },
+		"sign-out everywhere":         func(f *fixture) error { return f.signOut(alice, true) },
 		"reset":                       func(f *fixture) error { return f.Reset(f.t.Context(), alice, "", false) },
 		"another factor is confirmed": func(f *fixture) error { f.enrolApp(alice); return nil },
 	} {
@@ -107,12 +113,12 @@ func TestALoginLinkDiesWithItsAddressAndWithTheSessionThatAsked(t *testing.T) {
 			}
 		},
 		"sign-out everywhere": func(f *fixture, owner mfa.Caller) {
-			if err := f.SignOut(f.t.Context(), owner, true); err != nil {
+			if err := f.signOut(owner, true); err != nil {
 				f.t.Fatal(err)
 			}
 		},
 		"sign-out of the session that asked": func(f *fixture, owner mfa.Caller) {
-			if err := f.SignOut(f.t.Context(), owner, false); err != nil {
+			if err := f.signOut(owner, false); err != nil {
 				f.t.Fatal(err)
 			}
 		},
@@ -136,7 +142,7 @@ func TestAPasskeyChallengeEndsWithTheSessionThatAskedForIt(t *testing.T) {
 	device := newDevice(t)
 	owner := f.enrolPasskey(alice, device)
 	answer := device.answer(t, f.challenge(owner), origin)
-	if err := f.SignOut(t.Context(), owner, false); err != nil {
+	if err := f.signOut(owner, false); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.VerifyLogin(t.Context(), alice, factor.TypePasskey, answer)

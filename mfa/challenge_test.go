@@ -124,7 +124,7 @@ func TestAChallengeIsOfOneAccountAndTakenWhole(t *testing.T) {
 
 func TestAPasskeyChallengeEndsWithAllThatWasBegun(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, owner mfa.Caller, refresh string) error{
-		"sign-out everywhere": func(f *fixture, owner mfa.Caller, _ string) error { return f.SignOut(t.Context(), owner, true) },
+		"sign-out everywhere": func(f *fixture, owner mfa.Caller, _ string) error { return f.signOut(owner, true) },
 		"another factor removed": func(f *fixture, owner mfa.Caller, _ string) error {
 			return f.RemoveCredential(t.Context(), owner, f.credentialID(owner, factor.TypeTOTP))
 		},

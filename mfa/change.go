@@ -17,7 +17,7 @@ type decision func(u *user, now time.Time) ([]Event, []*Notice, error)
 // recently, if they have one.
 func (s *Service) change(ctx context.Context, caller Caller, decide decision) error {
 	return s.changeRecord(ctx, caller.accountKey(), change{client: caller.Client, decide: func(_ transaction, u *user, now time.Time) ([]Event, []*Notice, error) {
-		if err := u.requireStepUp(caller, now); err != nil {
+		if err := s.requireStepUp(u, caller, now); err != nil {
 			return nil, nil, err
 		}
 		if err := s.adopt(u, caller); err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 // VerifySetup confirms the caller's pending setup of type t: from then on
-// the factor counts, its backup codes are the valid ones, and every other
-// pending setup is void. The person has shown the factor by it, so a session
+// the factor counts, its backup codes are the valid ones if the same caller
+// was shown them, and every other pending setup is void. The person has shown the factor by it, so a session
 // begins.
 //
 // ErrUnknownType or ErrTypeUnavailable is returned for a type that cannot
@@ -36,9 +36,9 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 		account:        caller.accountKey(),
 		proof:          proof,
 		client:         caller.Client,
-		admit:          func(u *user, now time.Time) error { return u.requireStepUp(caller, now) },
+		admit:          func(u *user, now time.Time) error { return s.requireStepUp(u, caller, now) },
 		countsFailures: true,
-		begins:         true,
+		caller:         &caller,
 	})
 	if err != nil {
 		if errors.Is(err, ErrWrongProof) {
@@ -77,8 +77,9 @@ type confirmation struct {
 	admit func(*user, time.Time) error
 	// countsFailures says whether a wrong proof counts against the setup.
 	countsFailures bool
-	// begins says whether a session begins with the confirmation.
-	begins bool
+	// caller is who confirms, with whom a session begins; nil for an opened
+	// link, whose opener may be somebody else than who began the setup.
+	caller *Caller
 }
 
 // credentialOwner is the document that makes a credential's ID unique.
@@ -151,17 +152,18 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, e
 			State:     credential.State,
 			UniqueKey: credentialKey,
 		}
-		codes := pending.BackupCodes
+		// Before the factor is added, which may end the session that asks.
+		codes, acr := c.codes(u, pending, now)
 		if err := u.addFactor(f); err != nil {
 			return err
 		}
-		if len(codes) > 0 {
-			u.setBackupCodes(codes)
-		}
-		if c.begins {
+		if c.caller != nil {
 			proven, err := enrolmentEvidence(&f)
 			if err != nil {
 				return err
+			}
+			if len(codes) > 0 {
+				u.setBackupCodes(codes, stronger(acr, proven.acr), c.caller.Session)
 			}
 			shown = u.begin(proven, now, s.sessionLifetime)
 		}
@@ -178,6 +180,19 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, e
 	s.journal.Record(confirmed)
 	s.tell([]*Notice{told}, c.client, false)
 	return shown, nil
+}
+
+// codes returns the codes that came with setup if they count: if the one who
+// confirms it is who was shown them, which is the session that began it, or
+// the access token alone. acr is what that session has shown, "" without one.
+func (c confirmation) codes(u *user, setup *pendingSetup, now time.Time) (codes [][]byte, acr string) {
+	if c.caller == nil || u.begunBy(*c.caller, now) != setup.Begun {
+		return nil, ""
+	}
+	if s := u.session(setup.Begun.Session, now); s != nil {
+		acr = s.ACR
+	}
+	return setup.BackupCodes, acr
 }
 
 // pending returns the setup that the attempt is for, if it may be made.

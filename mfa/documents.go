@@ -82,6 +82,9 @@ func (d documents) decode(key string, sealed []byte, into any) error {
 	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("%w: decoding document: %w", store.ErrCorrupt, err)
 	}
+	if u, ok := into.(*user); ok {
+		u.upgrade()
+	}
 	return nil
 }
 

@@ -158,7 +158,7 @@ func (s *Service) spendCode(u *user, account string, t factor.Type, code string,
 	}
 	switch spent, known := s.spendBackupCode(u, account, code); {
 	case spent:
-		return backupEvidence(), nil
+		return u.backupEvidence(), nil
 	case known:
 		return evidence{}, fmt.Errorf("%w: backup code", factor.ErrSpentProof)
 	}

@@ -94,14 +94,9 @@ func (s *Service) sendLoginLink(ctx context.Context, caller Caller, kind *magicl
 	if err != nil {
 		return nil, fmt.Errorf("making magic link: %w", err)
 	}
-	number, err := rand.Int(rand.Reader, big.NewInt(mostNumber-leastNumber+1))
-	if err != nil {
-		return nil, fmt.Errorf("drawing number: %w", err)
-	}
 	entry := loginLink{
 		ID:          newID(),
 		TokenHash:   link.TokenHash,
-		Number:      leastNumber + int(number.Int64()),
 		RequestedAt: now,
 		ExpiresAt:   now.Add(link.Lifetime).Truncate(time.Second),
 		Client:      caller.Client,
@@ -121,6 +116,9 @@ func (s *Service) sendLoginLink(ctx context.Context, caller Caller, kind *magicl
 		}
 		u.Links = slices.DeleteFunc(u.Links, func(l loginLink) bool { return !u.redeemable(l, now) })
 		entry.Begun = u.begunBy(caller, now)
+		if entry.Number, err = drawNumber(u.Links); err != nil {
+			return err
+		}
 		u.Links = append(u.Links, entry)
 		if over := len(u.Links) - userMailLimit.count; over > 0 {
 			u.Links = slices.Delete(u.Links, 0, over) // links may outlive the span of the limit
@@ -140,6 +138,23 @@ func (s *Service) sendLoginLink(ctx context.Context, caller Caller, kind *magicl
 	}
 	s.record(caller, EventLinkSent, string(factor.TypeMagicLink))
 	return &SentLink{ID: entry.ID, Number: entry.Number, ExpiresAt: entry.ExpiresAt}, nil
+}
+
+// drawNumber draws a number that none of links has: who enters the number of
+// their own screen never approves the login that another screen asked for at
+// the same time.
+func drawNumber(links []loginLink) (int, error) {
+	var free []int
+	for n := leastNumber; n <= mostNumber; n++ {
+		if !slices.ContainsFunc(links, func(l loginLink) bool { return l.Number == n }) {
+			free = append(free, n)
+		}
+	}
+	i, err := rand.Int(rand.Reader, big.NewInt(int64(len(free))))
+	if err != nil {
+		return 0, fmt.Errorf("drawing number: %w", err)
+	}
+	return free[i.Int64()], nil
 }
 
 // withdrawLink forgets a link whose mail was not sent.

@@ -237,8 +237,19 @@ func wantError(t *testing.T, err, want error) {
 // wantStepUp fails the test unless err asks for a second factor.
 func wantStepUp(t *testing.T, err error) {
 	t.Helper()
+	wantLevel(t, err, mfa.ACRMFA)
+}
+
+// wantPasskey fails the test unless err asks for a passkey.
+func wantPasskey(t *testing.T, err error) {
+	t.Helper()
+	wantLevel(t, err, mfa.ACRPhR)
+}
+
+func wantLevel(t *testing.T, err error, acr string) {
+	t.Helper()
 	var stepUp *mfa.StepUpError
-	if !errors.As(err, &stepUp) || stepUp.ACR != mfa.ACRMFA || stepUp.MaxAge != 15*time.Minute {
-		t.Errorf("got %v, want a step-up to a second factor", err)
+	if !errors.As(err, &stepUp) || stepUp.ACR != acr || stepUp.MaxAge != 15*time.Minute {
+		t.Errorf("got %v, want a step-up to the level %s", err, acr)
 	}
 }

@@ -107,7 +107,7 @@ func TestASignOutOnOneNodeCountsOnTheOthersWithinASecond(t *testing.T) {
 	shown := f.open(app.grant.Assertion)
 	wantLive(t, here, shown, true)
 	wantLive(t, there, shown, true)
-	if err := here.SignOut(t.Context(), app.caller, false); err != nil {
+	if _, err := here.SignOut(t.Context(), app.caller, false); err != nil {
 		t.Fatal(err)
 	}
 	wantLive(t, here, shown, false)

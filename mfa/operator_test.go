@@ -60,8 +60,7 @@ func TestAResetTakesEverythingASecondFactorRestsOn(t *testing.T) {
 	f := newFixture(t)
 	app := f.enrolApp(of(alice, "acme"))
 	device := newDevice(t)
-	f.enrolPasskey(app.caller, device)
-	f.setupApp(app.caller) // waits
+	f.setupApp(f.enrolPasskey(app.caller, device)) // waits
 	if err := f.ResetAccount(t.Context(), alice.Issuer, alice.Subject, true); err != nil {
 		t.Fatal(err)
 	}

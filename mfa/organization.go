@@ -148,7 +148,7 @@ func (s *Service) Enforce(ctx context.Context, caller Caller, enforced bool) err
 		if _, err := t.get(userKey, admin); err != nil {
 			return err
 		}
-		if err := admin.requireAuthority(caller, now); err != nil {
+		if err := s.requireAuthority(admin, caller, now); err != nil {
 			return err
 		}
 		return t.put(key, organization{

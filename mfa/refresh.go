@@ -128,29 +128,3 @@ func (s *Service) Refresh(ctx context.Context, caller Caller, token string) (*Gr
 	s.record(caller, EventRefreshed, shown.Method)
 	return s.grant(ctx, caller, shown)
 }
-
-// SignOut ends the caller's session, or all of theirs.
-func (s *Service) SignOut(ctx context.Context, caller Caller, everywhere bool) error {
-	if caller.Session == "" && !everywhere {
-		return nil
-	}
-	key := userPrefix + caller.accountKey()
-	err := s.documents.update(ctx, func(t transaction) error {
-		u := &user{}
-		found, err := t.get(key, u)
-		if err != nil || !found {
-			return err
-		}
-		if everywhere {
-			u.endSessions()
-		} else {
-			u.endSession(caller.Session)
-		}
-		return t.put(key, u)
-	}, key)
-	if err != nil {
-		return fmt.Errorf("signing out: %w", err)
-	}
-	s.record(caller, EventSignedOut, "")
-	return nil
-}

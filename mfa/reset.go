@@ -14,10 +14,12 @@ import (
 //
 // ErrForbidden is returned when the caller's token claims no role for acting
 // on others, a *StepUpError when they have not shown a factor recently,
-// ErrNoUser when there is no such person within their reach.
+// ErrNoUser when there is no such person within their reach, ErrEnforced when
+// the caller's own factor would go and one of their organizations demands
+// one.
 func (s *Service) Reset(ctx context.Context, caller Caller, subject string, mustEnroll bool) error {
-	if subject == "" || subject == caller.Subject {
-		err := s.change(ctx, caller, func(u *user, now time.Time) ([]Event, []*Notice, error) {
+	if subject == "" || accountKey(caller.Issuer, subject) == caller.accountKey() {
+		err := s.changeUnlessEnforced(ctx, caller, func(u *user, now time.Time) ([]Event, []*Notice, error) {
 			told := u.reset(mustEnroll, now)
 			return []Event{caller.event(EventReset, "")}, []*Notice{told}, nil
 		})
@@ -45,7 +47,7 @@ func (s *Service) resetOther(ctx context.Context, caller Caller, subject string,
 			if _, err := t.get(adminKey, admin); err != nil {
 				return nil, nil, err
 			}
-			if err := admin.requireAuthority(caller, now); err != nil {
+			if err := s.requireAuthority(admin, caller, now); err != nil {
 				return nil, nil, err
 			}
 			if u.Subject == "" || len(caller.Organizations) != 1 || !slices.Equal(u.Organizations, caller.Organizations) {

@@ -52,6 +52,9 @@ type Config struct {
 	// EnrollmentMaxAuthAge is how long ago a caller may have signed in to begin
 	// a first factor; 0 means any time.
 	EnrollmentMaxAuthAge time.Duration
+	// StepUp says which factor changes what protects an account; "" means
+	// StepUpStrongest.
+	StepUp StepUp
 	// Lockout is how wrong codes are answered; its zero value means the
 	// defaults.
 	Lockout Lockout
@@ -94,6 +97,7 @@ type Service struct {
 	kinds                map[factor.Type]factor.Kind
 	backupCodes          int
 	enrollmentMaxAuthAge time.Duration
+	stepUp               StepUp
 	lockout              Lockout
 	audience             []string
 	tokenLifetime        time.Duration
@@ -125,6 +129,9 @@ func New(config Config) (*Service, error) {
 	}
 	if config.EnrollmentMaxAuthAge < 0 {
 		return nil, errors.New("the age of a sign-in cannot be negative")
+	}
+	if err := config.StepUp.Check(); err != nil {
+		return nil, fmt.Errorf("step-up: %w", err)
 	}
 	lockout, err := config.Lockout.withDefaults()
 	if err != nil {
@@ -161,6 +168,7 @@ func New(config Config) (*Service, error) {
 		kinds:                make(map[factor.Type]factor.Kind),
 		backupCodes:          config.BackupCodes,
 		enrollmentMaxAuthAge: config.EnrollmentMaxAuthAge,
+		stepUp:               config.StepUp,
 		lockout:              lockout,
 		audience:             config.Audience,
 		tokenLifetime:        tokenLifetime,

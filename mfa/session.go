@@ -14,26 +14,6 @@ import (
 // of factor.
 const MethodBackupCode = "BACKUP_CODE"
 
-// Authentication levels (acr), weakest first: a link by e-mail, any other
-// second factor, and one that cannot be phished.
-const (
-	ACRMail = "mail"
-	ACRMFA  = "mfa"
-	ACRPhR  = "phr"
-)
-
-// acrLevels orders the levels.
-var acrLevels = map[string]int{ACRMail: 1, ACRMFA: 2, ACRPhR: 3}
-
-// KnownACR reports whether acr is a level that assertions carry.
-func KnownACR(acr string) bool { return acrLevels[acr] > 0 }
-
-// ACRSatisfies reports whether the level got is at least want. A level that is
-// not known satisfies nothing.
-func ACRSatisfies(got, want string) bool {
-	return acrLevels[want] > 0 && acrLevels[got] >= acrLevels[want]
-}
-
 // session is a second factor that was shown. It ends when it runs out,
 // when the person signs out, and with what proved it.
 type session struct {
@@ -66,9 +46,9 @@ type evidence struct {
 
 // evidenceOf is what a factor that is not a passkey proves.
 func evidenceOf(f *userFactor) evidence {
-	e := evidence{method: string(f.Type), factor: f.ID, amr: []string{"mfa"}, acr: ACRMail}
+	e := evidence{method: string(f.Type), factor: f.ID, amr: []string{"mfa"}, acr: levelOf(f.Type)}
 	if f.Type == factor.TypeTOTP {
-		e.amr, e.acr = []string{"otp", "mfa"}, ACRMFA
+		e.amr = []string{"otp", "mfa"}
 	}
 	return e
 }
@@ -81,7 +61,7 @@ func passkeyEvidence(f *userFactor, synced bool) evidence {
 	if synced {
 		key = "swk"
 	}
-	return evidence{method: string(f.Type), factor: f.ID, amr: []string{key, "user", "mfa"}, acr: ACRPhR}
+	return evidence{method: string(f.Type), factor: f.ID, amr: []string{key, "user", "mfa"}, acr: levelOf(f.Type)}
 }
 
 // enrolmentEvidence is what the confirmation of a new factor proves.
@@ -96,9 +76,10 @@ func enrolmentEvidence(f *userFactor) (evidence, error) {
 	return passkeyEvidence(f, details.Synced), nil
 }
 
-// backupEvidence is what a backup code proves.
-func backupEvidence() evidence {
-	return evidence{method: MethodBackupCode, amr: []string{"otp", "mfa"}, acr: ACRMFA}
+// backupEvidence is what a code of u's set proves: what the set was made on
+// the strength of.
+func (u *user) backupEvidence() evidence {
+	return evidence{method: MethodBackupCode, amr: []string{"otp", "mfa"}, acr: codesLevel(u.BackupACR)}
 }
 
 // begin starts a session that lasts for lifetime.

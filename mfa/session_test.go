@@ -135,10 +135,10 @@ func TestWhatEndsASessionEndsItAtOnce(t *testing.T) {
 		end        func(*fixture, mfa.Caller) error
 		endsOthers bool // also the session that was begun by a backup code
 	}{
-		"sign-out": {func(f *fixture, c mfa.Caller) error { return f.SignOut(t.Context(), c, false) }, false},
+		"sign-out": {func(f *fixture, c mfa.Caller) error { return f.signOut(c, false) }, false},
 		"sign-out everywhere": {func(f *fixture, c mfa.Caller) error {
 			c.Session = ""
-			return f.SignOut(t.Context(), c, true)
+			return f.signOut(c, true)
 		}, true},
 		"reset":   {func(f *fixture, c mfa.Caller) error { return f.Reset(t.Context(), c, "", false) }, true},
 		"disable": {func(f *fixture, c mfa.Caller) error { return f.Disable(t.Context(), c, factor.TypeTOTP) }, true},
@@ -149,7 +149,7 @@ func TestWhatEndsASessionEndsItAtOnce(t *testing.T) {
 	} {
 		f := newFixture(t)
 		app := f.enrolApp(alice)
-		f.enrolPasskey(app.caller, newDevice(t)) // so that the app is not the last factor
+		f.enrolLink(app.caller, "alice@example.com") // so that the app is not the last factor
 		other := f.login(alice, factor.TypeTOTP, mfa.LoginProof{Code: app.backupCodes[0]})
 		shown, second := f.open(app.grant.Assertion), f.open(other.Assertion)
 		live := func(s *mfa.Service, shown *mfa.Shown) bool {

@@ -16,6 +16,8 @@ type Status struct {
 	Primary factor.Type
 	// BackupCodes is how many codes are left.
 	BackupCodes int
+	// BackupCodesACR is the level that they prove, "" when there are none.
+	BackupCodesACR string
 	// Enforced says that an organization of theirs demands a factor,
 	// Required that that or a reset does.
 	Enforced, Required bool
@@ -38,14 +40,18 @@ func (s *Service) Status(ctx context.Context, caller Caller) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return Status{
+	status := Status{
 		Methods:     u.methods(),
 		Primary:     u.primary(),
 		BackupCodes: len(u.BackupCodes),
 		Enforced:    standing.Enforced,
 		Required:    standing.Enforced || standing.MustEnroll,
 		Verified:    u.session(caller.Session, s.now()) != nil,
-	}, nil
+	}
+	if status.BackupCodes > 0 {
+		status.BackupCodesACR = codesLevel(u.BackupACR)
+	}
+	return status, nil
 }
 
 // Methods tells of every type of factor whether it is on offer and whether

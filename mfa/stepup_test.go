@@ -123,8 +123,8 @@ func TestADisabledFactorProvesNothing(t *testing.T) {
 	f := newFixture(t)
 	app := f.enrolApp(alice)
 	device := newDevice(t)
-	f.enrolPasskey(app.caller, device)
-	if err := f.Disable(t.Context(), app.caller, factor.TypeTOTP); err != nil {
+	owner := f.enrolPasskey(app.caller, device)
+	if err := f.Disable(t.Context(), owner, factor.TypeTOTP); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, f.tryCode(alice, f.code(app.secret).Code), mfa.ErrWrongProof)

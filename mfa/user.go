@@ -32,6 +32,8 @@ type user struct {
 	// those of the same set that were.
 	BackupCodes [][]byte `json:"backupCodes,omitempty"`
 	SpentCodes  [][]byte `json:"spentCodes,omitempty"`
+	// BackupACR is the level of the codes; see user.upgrade for "".
+	BackupACR string `json:"backupAcr,omitempty"`
 	// Lockout counts wrong codes at logins.
 	Lockout lockout `json:"lockout"`
 	// SpentChallenges are the passkey challenges that were answered.
@@ -73,7 +75,8 @@ type pendingSetup struct {
 	Failures  int             `json:"failures,omitempty"`
 	State     json.RawMessage `json:"state"`
 	Begun     begun           `json:"begun,omitzero"`
-	// BackupCodes become the person's at confirmation, when there are any.
+	// BackupCodes become the person's when who was shown them confirms the
+	// setup, when there are any.
 	BackupCodes [][]byte `json:"backupCodes,omitempty"`
 }
 
@@ -183,7 +186,7 @@ func (u *user) settle() {
 		u.Primary = ""
 	}
 	if !u.enrolled() {
-		u.BackupCodes, u.SpentCodes, u.Sessions = nil, nil, nil
+		u.BackupCodes, u.SpentCodes, u.BackupACR, u.Sessions = nil, nil, "", nil
 		u.Lockout = lockout{}
 	}
 }

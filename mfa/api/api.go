@@ -41,7 +41,7 @@ type Service interface {
 	InspectLink(ctx context.Context, token string) (mfa.LinkInfo, error)
 	DenyLink(ctx context.Context, link mfa.OpenedLink) error
 	Refresh(ctx context.Context, caller mfa.Caller, token string) (*mfa.Grant, error)
-	SignOut(ctx context.Context, caller mfa.Caller, everywhere bool) error
+	SignOut(ctx context.Context, caller mfa.Caller, everywhere bool) (ended int, err error)
 
 	Status(ctx context.Context, caller mfa.Caller) (mfa.Status, error)
 	Standing(ctx context.Context, caller mfa.Caller) (mfa.Standing, error)

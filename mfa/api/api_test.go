@@ -147,13 +147,13 @@ func TestAConfirmationWithoutItsProofSaysWhatIsMissing(t *testing.T) {
 func TestStatusIsWholeAlsoForWhoHasNothing(t *testing.T) {
 	f := newFixture(t)
 	w := f.do("GET", "/mfa/status", "", "Authorization", "Bearer good")
-	want := `{"success":true,"data":{"isEnabled":false,"isRequired":false,"isEnforced":false,"enabledMethods":[],"primaryMethod":null,"sessionVerified":false,"backupCodesRemaining":0}}` + "\n"
+	want := `{"success":true,"data":{"isEnabled":false,"isRequired":false,"isEnforced":false,"enabledMethods":[],"primaryMethod":null,"sessionVerified":false,"backupCodesRemaining":0,"backupCodesAcr":null}}` + "\n"
 	if w.Body.String() != want {
 		t.Errorf("got %s", w.Body)
 	}
-	f.service.status = mfa.Status{Methods: []factor.Type{factor.TypePasskey}, Primary: factor.TypePasskey, BackupCodes: 9}
+	f.service.status = mfa.Status{Methods: []factor.Type{factor.TypePasskey}, Primary: factor.TypePasskey, BackupCodes: 9, BackupCodesACR: mfa.ACRMail}
 	w = f.do("GET", "/mfa/status", "", "Authorization", "Bearer good")
-	want = `{"success":true,"data":{"isEnabled":true,"isRequired":false,"isEnforced":false,"enabledMethods":["PASSKEY"],"primaryMethod":"PASSKEY","sessionVerified":false,"backupCodesRemaining":9}}` + "\n"
+	want = `{"success":true,"data":{"isEnabled":true,"isRequired":false,"isEnforced":false,"enabledMethods":["PASSKEY"],"primaryMethod":"PASSKEY","sessionVerified":false,"backupCodesRemaining":9,"backupCodesAcr":"mail"}}` + "\n"
 	if w.Body.String() != want {
 		t.Errorf("got %s", w.Body)
 	}

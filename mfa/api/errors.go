@@ -132,12 +132,18 @@ func unavailable(message string, cause error) *apiError {
 // stepUpRequired is the challenge of RFC 9470, 3.
 func stepUpRequired(e *mfa.StepUpError) *apiError {
 	description := "A recent second factor is required"
-	if e.ACR == "" {
+	message := description
+	switch e.ACR {
+	case "":
 		description = "A more recent sign-in is required"
+		message = description
+	case mfa.ACRPhR:
+		description = "A recent passkey is required"
+		message = description + ": show one of yours. If they are all lost, ask your administrator or help desk for a reset."
 	}
 	return &apiError{
 		status: http.StatusUnauthorized, code: "insufficient_user_authentication",
-		message:   description,
+		message:   message,
 		challenge: stepUpChallenge(description, e.ACR, e.MaxAge),
 	}
 }

@@ -67,7 +67,7 @@ func (s *service) Refresh(context.Context, mfa.Caller, string) (*mfa.Grant, erro
 	return nil, s.err
 }
 
-func (s *service) SignOut(context.Context, mfa.Caller, bool) error { return s.err }
+func (s *service) SignOut(context.Context, mfa.Caller, bool) (int, error) { return 0, s.err }
 
 func (s *service) Status(context.Context, mfa.Caller) (mfa.Status, error) { return s.status, s.err }
 

@@ -185,8 +185,13 @@ func TestCredentialsAreListedRenamedAndRemoved(t *testing.T) {
 	if name := list[1].(map[string]any)["name"]; name != "Blue key" {
 		t.Errorf("the name is %v", name)
 	}
+	byPasskey := p.full
 	p.keep(p.verify(p.nextCode()))
-	e.want(e.send("DELETE", "//MFA/./credentials/"+key["id"].(string)+"/", p.full, ""), 200, "Credential removed")
+	a := e.want(e.send("DELETE", one, p.full, ""), 401, "insufficient_user_authentication")
+	if got := a.Header().Get("WWW-Authenticate"); !strings.Contains(got, `error_description="A recent passkey is required", acr_values="phr", max_age="900"`) {
+		t.Errorf("challenge %q", got)
+	}
+	e.want(e.send("DELETE", "//MFA/./credentials/"+key["id"].(string)+"/", byPasskey, ""), 200, "Credential removed")
 	if list = e.need(e.send("GET", "/mfa/credentials", p.full, "")).json["data"].([]any); len(list) != 1 {
 		t.Errorf("left: %v", list)
 	}

@@ -26,6 +26,19 @@ type signOutRequest struct {
 	Everywhere bool `json:"everywhere"`
 }
 
+type signOutAnswer struct {
+	Success bool        `json:"success"`
+	Message string      `json:"message"`
+	Data    signOutData `json:"data"`
+}
+
+type signOutData struct {
+	Ended int `json:"ended"`
+}
+
+// nothingEnded is the message of a sign-out that presents no session.
+const nothingEnded = `No session was ended: send the fullAccessToken or the cookie of the one that shall end, or "everywhere": true.`
+
 // writePair answers with the token pair and sets the cookie.
 func (h *Handler) writePair(w http.ResponseWriter, message string, g *mfa.Grant) error {
 	setCookie(w, g.Cookie, int(g.ExpiresAt.Sub(h.now())/time.Second))
@@ -92,9 +105,14 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := readOptionalJSON(w, r, &request); err != nil {
 		return err
 	}
-	if err := h.service.SignOut(r.Context(), caller, request.Everywhere); err != nil {
+	ended, err := h.service.SignOut(r.Context(), caller, request.Everywhere)
+	if err != nil {
 		return err
 	}
 	clearCookie(w)
-	return writeMessage(w, "Signed out")
+	answer := signOutAnswer{Success: true, Message: "Signed out", Data: signOutData{Ended: ended}}
+	if caller.Session == "" && !request.Everywhere {
+		answer.Message = nothingEnded
+	}
+	return writeJSON(w, http.StatusOK, answer)
 }

@@ -127,12 +127,26 @@ func TestARefreshDoesNotCountAsARecentFactor(t *testing.T) {
 	e.want(e.post("/mfa/backup-codes", p.full, ""), 200, "")
 }
 
+// nothingEnded is what a sign-out says that presents no session.
+const nothingEnded = `No session was ended: send the fullAccessToken or the cookie of the one that shall end, or "everywhere": true.`
+
 func TestSigningOutEndsTheSessionAndClearsTheCookie(t *testing.T) {
 	e := newEdge(t)
 	p := e.enrolled(alice)
 	first := *p
 	p.keep(p.verify(p.nextCode()))
+	ended := func(a answer, n float64) {
+		t.Helper()
+		if got := a.data()["ended"]; got != n {
+			t.Errorf("ended %v, want %v", got, n)
+		}
+	}
+	ended(e.want(e.post("/mfa/sign-out", p.token, ""), 200, nothingEnded), 0) // the access token alone is none
+	if !e.verified(p.full) {
+		t.Error("it ended all the same")
+	}
 	a := e.want(e.post("/mfa/sign-out", p.token, "", "Cookie", "__Host-mfa="+p.cookie), 200, "Signed out")
+	ended(a, 1)
 	if got := a.Header().Get("Set-Cookie"); got != "__Host-mfa=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax" {
 		t.Errorf("Set-Cookie %q", got)
 	}
@@ -143,7 +157,10 @@ func TestSigningOutEndsTheSessionAndClearsTheCookie(t *testing.T) {
 	if !e.verified(first.full) {
 		t.Error("another session ended too")
 	}
-	e.want(e.post("/mfa/sign-out", first.token, `{"everywhere":true}`), 200, "Signed out")
+	ended(e.want(e.post("/mfa/sign-out", p.token, "", "Cookie", "__Host-mfa="+p.cookie), 200, nothingEnded), 0)
+	p.keep(p.verify(p.nextCode()))
+	ended(e.want(e.post("/mfa/sign-out", first.token, `{"everywhere":true}`), 200, "Signed out"), 2)
+	ended(e.want(e.post("/mfa/sign-out", first.token, `{"everywhere":true}`), 200, "Signed out"), 0)
 	e.want(e.send("GET", "/mfa/status", first.full, ""), 401, "invalid_token")
 	e.want(e.post("/mfa/sign-out", first.token, `{"everywhere":"yes"}`), 400, "invalid_request")
 }

@@ -14,6 +14,7 @@ type statusData struct {
 	PrimaryMethod        *factor.Type  `json:"primaryMethod"` // null when none
 	SessionVerified      bool          `json:"sessionVerified"`
 	BackupCodesRemaining int           `json:"backupCodesRemaining"`
+	BackupCodesACR       *string       `json:"backupCodesAcr"` // null when none are left
 }
 
 type methodData struct {
@@ -49,6 +50,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		SessionVerified:      status.Verified,
 		EnabledMethods:       append([]factor.Type{}, status.Methods...),
 		BackupCodesRemaining: status.BackupCodes,
+	}
+	if status.BackupCodesACR != "" {
+		data.BackupCodesACR = &status.BackupCodesACR
 	}
 	if status.Primary != "" {
 		data.PrimaryMethod = &status.Primary
