@@ -232,6 +232,9 @@ func wantRefusal(t *testing.T, err error, want []string) {
 }
 
 func TestABadCaddyfileIsRefusedWithTheMend(t *testing.T) {
+	gated := func(gate string) string {
+		return configtest.Configuration(t, goodOptions, "http://127.0.0.1:0 {\n\t@x path /x\n\tmfa\n\tmfa_require "+gate+"\n}\n")
+	}
 	for _, row := range []struct {
 		name      string
 		caddyfile string
@@ -241,6 +244,11 @@ func TestABadCaddyfileIsRefusedWithTheMend(t *testing.T) {
 		{"options in the directive", configtest.Configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa {\n\t\tprefix /x\n\t}\n}\n"), []string{"the directive mfa takes no options", `move "prefix" into the global option mfa`}},
 		{"value of the directive", configtest.Configuration(t, goodOptions, "http://127.0.0.1:0 {\n\tmfa on\n}\n"), []string{"directive mfa", `"on"`}},
 		{"value of the global option", "{\n\tmfa on\n}\n", []string{"mfa: takes no value, only a block", `"on"`}},
+		{"query without names", gated("/admin/* {\n\t\tquery\n\t}"), []string{"query: name one query parameter or more", "rest_route"}},
+		{"query given twice", gated("/admin/* {\n\t\tquery q\n\t\tquery r\n\t}"), []string{`"query" is given twice`, "with all its values"}},
+		{"query of a list", gated("/admin/* {\n\t\tquery q[]\n\t}"), []string{`query: name "q[]"`, "without []"}},
+		{"query without paths", gated("{\n\t\tquery q\n\t}"), []string{"query: is for gates with paths", "give the gate its paths"}},
+		{"query with a named matcher", gated("@x {\n\t\tquery q\n\t}"), []string{"query: is for gates with paths", "give the gate its paths"}},
 		{"two global options", configtest.Configuration(t, goodOptions+"}\nmfa {\n"+goodOptions, oneSite), []string{"the global option mfa is given twice", "keep one"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -26,8 +27,16 @@ func init() {
 type Gate struct {
 	// Paths are what the gate guards, as in a path matcher, but read more
 	// loosely: every spelling that a backend might take for one of them is
-	// guarded too. Default: everything that the route's matchers let by.
+	// guarded too. They are held against the path that the client sent and
+	// against what it has become when it comes to the gate. Default:
+	// everything that the route's matchers let by.
 	Paths []string `json:"paths,omitempty"`
+
+	// Query names query parameters that hold a route, such as q or
+	// rest_route: their values are held against the paths too. The empty
+	// name is the query that has no name, as in ?/admin/x. It needs paths.
+	// Default: none.
+	Query []string `json:"query,omitempty"`
 
 	// MaxAge is how long ago the second factor may have been shown.
 	// Default: as long as its session lasts.
@@ -111,7 +120,15 @@ func (g *Gate) makePolicy() (api.Policy, error) {
 		if err != nil {
 			return p, err
 		}
+		if len(g.Query) > 0 {
+			if paths, err = paths.ReadQuery(g.Query); err != nil {
+				return p, fmt.Errorf("query: %w", err)
+			}
+		}
 		p.Paths = paths
+	} else if len(g.Query) > 0 {
+		return p, errors.New("query: is for gates with paths, which the parameters are held against: " +
+			"give the gate its paths, or take query out, as the gate guards every request that comes to it")
 	}
 	for _, method := range g.Methods {
 		if !factor.Type(method).Known() && method != mfa.MethodBackupCode {
@@ -161,7 +178,7 @@ func (g *Gate) decide(w http.ResponseWriter, r *http.Request) (passes bool, err 
 	}
 	if g.policy.Paths != nil {
 		gate.StripPaths(r)
-		if !g.policy.Paths.Match(r.URL) && !g.policy.Paths.MatchDestination(r.Header) {
+		if !g.policy.Paths.MatchRequest(sentURL(r), r) {
 			return g.app.pass(w, r), nil
 		}
 	}
@@ -196,6 +213,16 @@ func (g *Gate) decide(w http.ResponseWriter, r *http.Request) (passes bool, err 
 		guard.Write(w, r, outcome.Refusal)
 		return false, nil
 	}
+}
+
+// sentURL returns the URL of r as the client sent it: rewrite, uri,
+// handle_path, try_files and php_fastcgi change r.URL alone. Where Caddy has
+// not kept it, r.URL is all there is.
+func sentURL(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		return original.URL
+	}
+	return r.URL
 }
 
 // Interface guards

@@ -18,6 +18,7 @@ import (
 //		methods <type...>
 //		acr mail | mfa | phr
 //		except claim <name> <value...>
+//		query <name...>
 //		enrollment required | optional
 //		handle_errors
 //	}
@@ -65,6 +66,7 @@ func (g *Gate) parse(d *caddyfile.Dispenser) error {
 		"methods":       option.Texts(&g.Methods),
 		"acr":           option.Text(&g.ACR),
 		"except":        g.parseExcept,
+		"query":         g.parseQuery,
 		"enrollment":    option.Text(&g.Enrollment),
 		"handle_errors": option.Flag(&g.HandleErrors),
 	}, "except")
@@ -76,5 +78,14 @@ func (g *Gate) parseExcept(d *caddyfile.Dispenser) error {
 		return d.Err("except: say which claim has which value, for instance except claim client_id batch")
 	}
 	g.Except = append(g.Except, Exception{Claim: args[1], Values: args[2:]})
+	return nil
+}
+
+// parseQuery reads names of parameters, of which one may be empty: "" is the
+// query without a name.
+func (g *Gate) parseQuery(d *caddyfile.Dispenser) error {
+	if g.Query = d.RemainingArgs(); len(g.Query) == 0 {
+		return d.Err(`query: name one query parameter or more, for instance query q rest_route; "" is the query without a name`)
+	}
 	return nil
 }

@@ -93,6 +93,9 @@ func (g *Gate) expandPlaceholders() error {
 	for i := range g.Paths {
 		texts[fmt.Sprintf("path %d", i+1)] = &g.Paths[i]
 	}
+	for i := range g.Query {
+		texts[fmt.Sprintf("query %d", i+1)] = &g.Query[i]
+	}
 	for i := range g.Methods {
 		texts[fmt.Sprintf("methods %d", i+1)] = &g.Methods[i]
 	}

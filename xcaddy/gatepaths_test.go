@@ -15,11 +15,16 @@ var adminSpellings = []string{
 	"/public/..%2fadmin", "/public/%2e%2e/admin", "/x;/../admin", "/x/..;a=b/admin/y", "/..%2fadmin", "/adm%69n",
 	"/admin/x/../../admin/y", "/%2fadmin", "/admin/%2e%2e", "/admin?x", "/admin?/public", "/admin/x#y", "///admin//x", `/\admin`,
 	`/x/..\admin`, "//x/admin", `/\x/admin`, "http://localhost/admin/x", "http://LOCALHOST/admin", "/./%2e/admin/../admin", "/admin/x;/..;/y",
+	"/index.php/admin/x", "/blog/index.php/admin", "/app.fcgi/admin", "/INDEX.PHP/ADMIN", "/index%2ephp/admin", "/index.phpadmin/x", "/x.jsp;y/admin",
+	"/admin.json", "/ADMIN.xml", "/admin%2ejson", "/admin.php/x", "/(S(x))/admin/x", "/(A(x)F(y))/admin", "/ad(S(x))min/x", "/ad/(S(x))min/x",
+	"/%28S%28x%29%29/admin", "/ADMINI~1/x", "/ADMIN~2", "/AD12AB~1", "/admini%7e1",
 }
 
 var publicTargets = []string{
 	"/", "/public", "/administrator", "/administrator/x", "/adm", "/api/admin", "/admins/x", "/x.admin", "/public/a%20b", "/caf%C3%A9",
 	"/static/app.js", "/a;b=c/d", "/A/B", "/public?to=/admin", "/admin-x",
+	"/static/admin.css", "/index.php", "/index.php/public", "/v1.2/admin", "/(S(x))/public", "/wiki/f(g(x))", "/PUBLIC~1/x", "/~admin", "/login?return_to=/admin/x",
+	"/?q=admin/x", "/?/admin/x",
 }
 
 func TestNoSpellingOfAGuardedPathReachesTheUpstreamWithoutAFactor(t *testing.T) {

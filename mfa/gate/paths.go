@@ -6,6 +6,7 @@ package gate
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -17,13 +18,14 @@ import (
 // safe for concurrent use.
 type Paths struct {
 	patterns []pattern
+	queries  []string // names of parameters that hold a path, as ReadQuery says
 }
 
 // pattern is a pattern of paths, segment by segment.
 type pattern struct {
-	segments []string // folded; "*" in one is any run of characters
-	floating bool     // may begin at any segment
-	below    bool     // covers what is below too
+	segments []name
+	floating bool // may begin at any segment
+	below    bool // covers what is below too
 }
 
 // NewPaths reads patterns as they stand in a Caddyfile: "/admin" is that
@@ -31,8 +33,10 @@ type pattern struct {
 // ".php", "*sub*" what has "sub" in it, and a "*" elsewhere stands for any
 // run of characters but a slash. "*" is everything. A pattern whose last
 // segment has a "*" covers what is below too: backends take the rest of
-// /x.php/y for the path info of /x.php. An error is returned for no pattern
-// at all and for one that could not match what it says.
+// /x.php/y for the path info of /x.php. A pattern is also looked for behind
+// whatever may be a script, and its last segment with a suffix: /admin covers
+// /index.php/admin and /admin.json. An error is returned for no pattern at
+// all and for one that could not match what it says.
 func NewPaths(patterns []string) (*Paths, error) {
 	if len(patterns) == 0 {
 		return nil, errors.New("no path is given")
@@ -74,14 +78,14 @@ func readPattern(s string) (pattern, error) {
 		if trim(segment) != segment {
 			return pattern{}, errors.New("has a segment with a dot at its end or a space at its edge")
 		}
-		p.segments = append(p.segments, segment)
+		p.segments = append(p.segments, makeName(segment))
 	}
-	if p.floating && len(p.segments) > 1 && p.segments[0] == "*" {
+	if p.floating && len(p.segments) > 1 && p.segments[0].glob == "*" {
 		p.segments = p.segments[1:]
 	}
 	if n := len(p.segments); n > 0 {
-		p.below = strings.Contains(p.segments[n-1], "*")
-		if p.segments[n-1] == "*" {
+		p.below = strings.Contains(p.segments[n-1].glob, "*")
+		if p.segments[n-1].glob == "*" {
 			p.segments = p.segments[:n-1]
 		}
 	}
@@ -94,62 +98,98 @@ func (p *Paths) Match(u *url.URL) bool {
 	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
 		return true // what an upstream makes of it cannot be known
 	}
-	if u.RawPath == "" && ordinary(u.Path) {
-		for i := range p.patterns {
-			if p.patterns[i].covers(u.Path) {
-				return true
-			}
+	return p.matchPath(u) || len(p.queries) > 0 && p.matchQuery(u.RawQuery)
+}
+
+// MatchRequest reports whether r is, or may be taken for, a request for a
+// guarded path, or for copying to one. Sent is the URL that the client sent,
+// from which r.URL may differ since: a pattern may name either, and an
+// upstream may be told either (CGI's REQUEST_URI is the one that was sent).
+func (p *Paths) MatchRequest(sent *url.URL, r *http.Request) bool {
+	return p.Match(r.URL) || !sameTarget(sent, r.URL) && p.Match(sent) || p.MatchDestination(r.Header)
+}
+
+// sameTarget reports whether two URLs have the same path and query, however
+// these are held.
+func sameTarget(a, b *url.URL) bool {
+	return a.Path == b.Path && a.RawPath == b.RawPath && a.RawQuery == b.RawQuery && a.Opaque == b.Opaque
+}
+
+func (p *Paths) matchPath(u *url.URL) bool {
+	if u.RawPath == "" || u.RawPath == u.Path { // or parentheses, which net/url would escape
+		if ordinary, dotted := classify(u.Path); ordinary {
+			return p.matchOrdinary(u.Path, dotted)
 		}
-		return false
 	}
 	return p.matchReadings(u)
 }
 
-// ordinary reports whether there is but one way to read a path, apart from
-// the case of its letters.
-func ordinary(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c <= ' ', c >= 0x7f, c == '%', c == ';', c == '?', c == '#', c == '\\':
-			return false
-		case c == ':' && i+1 < len(s) && (s[i+1] == ':' || s[i+1] == '$'):
-			return false
-		case c == '/' && i+1 < len(s) && s[i+1] == '/':
-			return false
-		case c == '.' && (i+1 == len(s) || s[i+1] == '/'):
-			return false // Windows takes it off
-		}
-	}
-	return true
-}
-
-// covers reports whether the pattern covers an ordinary path.
-func (p *pattern) covers(s string) bool {
-	for more := true; more; {
-		s = s[1:]
-		if p.coversFrom(s) {
+func (p *Paths) matchOrdinary(s string, dotted bool) bool {
+	for i := range p.patterns {
+		if p.patterns[i].covers(s, dotted) {
 			return true
-		}
-		if !p.floating {
-			return false
-		}
-		i := strings.IndexByte(s, '/')
-		if more = i >= 0; more {
-			s = s[i:]
 		}
 	}
 	return false
 }
 
-func (p *pattern) coversFrom(s string) bool {
-	for _, want := range p.segments {
+// classify reports whether there is but one way to read a path, apart from
+// the case of its letters and from what a dot within a segment may begin, and
+// whether there is such a dot.
+func classify(s string) (ordinary, dotted bool) {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c <= ' ', c >= 0x7f, c == '%', c == ';', c == '?', c == '#', c == '\\':
+			return false, false
+		case c == ':' && i+1 < len(s) && (s[i+1] == ':' || s[i+1] == '$'):
+			return false, false
+		case c == '/' && i+1 < len(s) && s[i+1] == '/':
+			return false, false
+		case c == '(' && beginsCookieless(s[i:]):
+			return false, false
+		case c == '~' && i+1 < len(s) && isDigit(s[i+1]):
+			return false, false // a short name
+		case c == '.' && (i+1 == len(s) || s[i+1] == '/'):
+			return false, false // Windows takes it off
+		case c == '.' && i > 0 && s[i-1] != '/':
+			if gluedInfo(s[i:]) >= 0 {
+				return false, false
+			}
+			dotted = true
+		}
+	}
+	return true, dotted
+}
+
+// covers reports whether the pattern covers an ordinary path.
+func (p *pattern) covers(s string, dotted bool) bool {
+	for may := true; ; {
+		s = s[1:]
+		if may && p.coversFrom(s, dotted) {
+			return true
+		}
+		i := strings.IndexByte(s, '/')
+		if i < 0 || !p.floating && !dotted {
+			return false
+		}
+		may = p.floating || mayBeScript(s[:i])
+		s = s[i:]
+	}
+}
+
+func (p *pattern) coversFrom(s string, dotted bool) bool {
+	for i := range p.segments {
 		segment, rest, _ := strings.Cut(s, "/")
-		if segment == "" || !matchSegment(want, segment) {
+		if segment == "" {
+			return false
+		}
+		if want := &p.segments[i]; !matchSegment(want.glob, segment) &&
+			!(dotted && want.matchSuffixed(segment, rest == "")) {
 			return false
 		}
 		s = rest
 	}
-	return p.below || s == ""
+	return p.below || s == "" || dotted && isIndex(strings.TrimSuffix(s, "/"))
 }
 
 // matchSegment matches one segment, in any case, to one of a pattern.

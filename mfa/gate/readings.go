@@ -15,38 +15,72 @@ const (
 	maxLength    = 8 << 10
 	maxDecodings = 4  // of percent-encoding, the edge's own included
 	maxMarks     = 32 // in a segment, see segment
+	maxReadings  = 64 // of a path, apart from how its segments are read
 )
 
-// matchReadings reads a path in all the ways that a backend may: after each
-// decoding, with backslashes for slashes and not.
+// matchReadings reads a path in all the ways that a backend may.
 func (p *Paths) matchReadings(u *url.URL) bool {
+	r := reader{paths: p, left: maxReadings}
 	sources := [2]string{u.EscapedPath(), u.RawPath}
-	for i, s := range sources {
-		if i > 0 && (s == "" || s == sources[0]) {
-			break // RawPath differs only where it does not fit Path
-		}
-		if len(s) > maxLength {
+	if r.match(sources[0]) {
+		return true
+	}
+	// RawPath differs only where it does not fit Path.
+	return sources[1] != "" && sources[1] != sources[0] && r.match(sources[1])
+}
+
+// reader reads one path, or what stands for one.
+type reader struct {
+	paths *Paths
+	left  int // texts that are read yet before it is given up, and guarded
+}
+
+// match reads a text after each decoding.
+func (r *reader) match(s string) bool {
+	if len(s) > maxLength {
+		return true
+	}
+	for decodings := 0; ; decodings++ {
+		s = fold(s)
+		if r.matchForms(s) {
 			return true
 		}
-		for decodings := 0; ; decodings++ {
-			s = fold(s)
-			if p.matchSegments(s) {
-				return true
-			}
-			if strings.Contains(s, `\`) && p.matchSegments(strings.ReplaceAll(s, `\`, "/")) {
-				return true
-			}
-			decoded := unescape(s)
-			if decoded == s {
-				break
-			}
-			if decodings == maxDecodings {
-				return true
-			}
-			s = decoded
+		decoded := unescape(s)
+		if decoded == s {
+			return false
+		}
+		if decodings == maxDecodings {
+			return true
+		}
+		s = decoded
+	}
+}
+
+// matchForms reads a folded text as it is, with slashes for its backslashes,
+// and without what servers take out of paths.
+func (r *reader) matchForms(s string) bool {
+	if r.matchForm(s) {
+		return true
+	}
+	return strings.Contains(s, `\`) && r.matchForm(strings.ReplaceAll(s, `\`, "/"))
+}
+
+func (r *reader) matchForm(s string) bool {
+	if r.left--; r.left < 0 || r.paths.matchSegments(s) {
+		return true
+	}
+	if len(r.paths.queries) > 0 {
+		// A query whose question mark was encoded, to who decodes first.
+		if i := strings.IndexByte(s, '?'); i >= 0 && r.matchQuery(s[i+1:]) {
+			return true
 		}
 	}
-	return false
+	if i := gluedInfo(s); i >= 0 && r.matchForm("/"+s[i:]) {
+		return true
+	}
+	readings, many := withoutCookieless(s)
+	// What is left may hold an escape, or another such part, that was in two.
+	return many || slices.ContainsFunc(readings, r.match)
 }
 
 // matchSegments reports whether some reading of a folded path's segments is
@@ -66,26 +100,34 @@ func (p *Paths) matchSegments(s string) bool {
 		}
 		segments = append(segments, segment)
 	}
+	last := true
+	for i := len(segments) - 1; i >= 0; i-- {
+		segments[i].last = last || up || segments[i].end
+		last = last && segments[i].skip
+	}
 	return slices.ContainsFunc(p.patterns, func(p pattern) bool { return p.coversReading(segments, up) })
 }
 
 // coversReading runs the pattern over segments as an automaton: reached[i]
 // says that i segments of the pattern have been found. Where a path climbs,
-// any of its segments may be gone in the end.
+// any of its segments may be gone in the end. Behind what may be a script, the
+// path may begin anew.
 func (p *pattern) coversReading(segments []segment, up bool) bool {
 	n := len(p.segments)
 	reached := make([]bool, n+1)
 	reached[0] = true
-	for _, segment := range segments {
+	for k := range segments {
+		segment := &segments[k]
+		reached[0] = reached[0] || k > 0 && segments[k-1].script
 		if p.below && reached[n] {
 			return true
 		}
 		for i := n; i >= 0; i-- {
-			found := i > 0 && reached[i-1] && segment.matches(p.segments[i-1])
-			if i < n && reached[i] && segment.mayHide(p.segments[i]) {
+			found := i > 0 && reached[i-1] && segment.matches(&p.segments[i-1])
+			if i < n && reached[i] && segment.mayHide(p.segments[i].glob) {
 				return true
 			}
-			skipped := reached[i] && (up || segment.skip || p.floating && i == 0)
+			skipped := reached[i] && (up || segment.skip || segment.index && segment.last || p.floating && i == 0)
 			reached[i] = found || skipped
 			if i == n && reached[i] && segment.end {
 				return true
@@ -103,9 +145,12 @@ type segment struct {
 	first string
 	more  []string
 
-	skip bool // may read as nothing
-	up   bool // may read as ".."
-	end  bool // some take the path to end in it
+	skip   bool // may read as nothing
+	up     bool // may read as ".."
+	end    bool // some take the path to end in it
+	last   bool // the path may end with it
+	script bool // may be a script, which the rest is a path for
+	index  bool // may be the file that stands for its folder
 
 	// known is what can be read of a segment in which something cannot, as
 	// doubtful says.
@@ -147,6 +192,7 @@ func (g *segment) doubtAt(s string, i int) {
 		g.known = known
 	}
 	g.doubtful = true
+	g.script = g.script || strings.Contains(s, ".")
 }
 
 // add adds the readings of a part of the segment, whole and without junk.
@@ -164,12 +210,14 @@ func (g *segment) read(s string) string {
 		g.skip = true
 		g.up = g.up || strings.Contains(s, "..")
 	}
+	g.script = g.script || mayBeScript(trimmed)
+	g.index = g.index || isIndex(trimmed)
 	return trimmed
 }
 
-func (g *segment) matches(want string) bool {
-	return matchSegment(want, g.first) ||
-		slices.ContainsFunc(g.more, func(s string) bool { return matchSegment(want, s) })
+func (g *segment) matches(want *name) bool {
+	return want.matches(g.first, g.last) ||
+		slices.ContainsFunc(g.more, func(s string) bool { return want.matches(s, g.last) })
 }
 
 // mayHide reports whether want may stand in the part of the segment that
