@@ -165,7 +165,7 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, e
 			if len(codes) > 0 {
 				u.setBackupCodes(codes, stronger(acr, proven.acr), c.caller.Session)
 			}
-			shown = u.begin(proven, now, s.sessionLifetime)
+			shown = s.begin(u, proven, now)
 		}
 		confirmed = u.event(EventEnrolled, string(f.Type), c.client)
 		told = u.notice(EventEnrolled, f.Type, f.Name, now)

@@ -79,7 +79,7 @@ func (s *Service) grant(ctx context.Context, caller Caller, shown session) (*Gra
 	if g.Assertion, err = codec.Sign(claims, now); err != nil {
 		return nil, fmt.Errorf("signing assertion: %w", err)
 	}
-	if g.Refresh, err = s.refreshToken(caller.accountKey(), shown); err != nil {
+	if g.Refresh, err = s.documents.refreshToken(caller.accountKey(), shown); err != nil {
 		return nil, err
 	}
 	return g, nil

@@ -94,11 +94,12 @@ func (k *KeyFile) report(ctx context.Context) (KeyReport, keyState, error) {
 			report.use(id, true).People++
 		}
 		for _, session := range u.Sessions {
-			if now.Before(session.ExpiresAt) && session.before(s.since.Add(KeyPoll)) {
-				for i := range report.Keys {
-					if entry := &report.Keys[i]; entry.Hashing && !entry.InUse {
-						entry.Sessions++
-					}
+			if !now.Before(session.ExpiresAt) {
+				continue
+			}
+			for i := range report.Keys {
+				if entry := &report.Keys[i]; entry.Hashing && !entry.InUse && session.mayNeed(entry.ID, s.since) {
+					entry.Sessions++
 				}
 			}
 		}
@@ -135,9 +136,4 @@ func (u *user) hashedBy() []seal.KeyID {
 		add(p.BackupCodes)
 	}
 	return ids
-}
-
-// before reports whether the session's refresh token was made before at.
-func (s session) before(at time.Time) bool {
-	return s.AuthTime.Before(at) && s.RotatedAt.Before(at)
 }

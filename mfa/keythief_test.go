@@ -93,6 +93,10 @@ func TestWhoHasTheOldKeysMakesNoRefreshTokenOfANewSession(t *testing.T) {
 	f.wantNoRefresh(alice, forge(refreshed.Refresh))
 	fresh := f.login(alice, factor.TypeTOTP, f.appProof(app.secret))
 	f.wantNoRefresh(alice, forge(fresh.Refresh))
+	// Nor one that was just spent, for the sake of its grace.
+	spent := refreshed
+	refreshed = f.refresh(alice, spent.Refresh)
+	f.wantNoRefresh(alice, forge(spent.Refresh))
 	f.refresh(alice, refreshed.Refresh)
 	f.refresh(alice, fresh.Refresh)
 }

@@ -131,7 +131,7 @@ func (s *Service) verifyCode(ctx context.Context, caller Caller, t factor.Type, 
 		if err := s.adopt(u, caller); err != nil {
 			return err
 		}
-		shown = u.begin(proven, now, s.sessionLifetime)
+		shown = s.begin(u, proven, now)
 		return tx.put(key, u)
 	}, key)
 	if err == nil {

@@ -279,7 +279,7 @@ func (s *Service) spendLink(ctx context.Context, caller Caller, find func(*user,
 		if err := s.adopt(u, caller); err != nil {
 			return err
 		}
-		shown = u.begin(evidenceOf(f), now, s.sessionLifetime)
+		shown = s.begin(u, evidenceOf(f), now)
 		return t.put(key, u)
 	}, key)
 	return shown, err

@@ -123,7 +123,7 @@ func (s *Service) verifyPasskey(ctx context.Context, caller Caller, kind factor.
 		if err := s.adopt(u, caller); err != nil {
 			return err
 		}
-		shown = u.begin(passkeyEvidence(&u.Factors[i], login.Synced), now, s.sessionLifetime)
+		shown = s.begin(u, passkeyEvidence(&u.Factors[i], login.Synced), now)
 		return t.put(key, u)
 	}, key)
 	if err == nil {

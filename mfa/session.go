@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/passkey"
+	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
 
 // MethodBackupCode is how a session names a backup code, beside the types
@@ -26,10 +27,16 @@ type session struct {
 	AMR       []string  `json:"amr"`
 	ACR       string    `json:"acr"`
 	ExpiresAt time.Time `json:"expiresAt"`
-	// Generation is that of the refresh token that is good, RotatedAt when it
-	// became so.
+	// Generation is that of the refresh tokens that are good, RotatedAt when
+	// they became so. Siblings is how many were given out beside the first.
 	Generation int       `json:"generation"`
 	RotatedAt  time.Time `json:"rotatedAt"`
+	Siblings   int       `json:"siblings,omitempty"`
+	// Spent is which token of the generation before was spent for these.
+	Spent int `json:"spent,omitempty"`
+	// HashedBy is the key that was in use when the first was made, 0 where an
+	// older version has made it.
+	HashedBy seal.KeyID `json:"hashedBy,omitzero"`
 }
 
 // maxSessions is how many sessions one person may have; the oldest makes
@@ -82,8 +89,14 @@ func (u *user) backupEvidence() evidence {
 	return evidence{method: MethodBackupCode, amr: []string{"otp", "mfa"}, acr: codesLevel(u.BackupACR)}
 }
 
-// begin starts a session that lasts for lifetime.
-func (u *user) begin(e evidence, now time.Time, lifetime time.Duration) session {
+// begin starts a session of the person whose record is u.
+func (s *Service) begin(u *user, e evidence, now time.Time) session {
+	return u.begin(e, now, s.sessionLifetime, s.documents.keys.InUse().Hashing)
+}
+
+// begin starts a session that lasts for lifetime, whose refresh token is
+// hashed by the key.
+func (u *user) begin(e evidence, now time.Time, lifetime time.Duration, hashedBy seal.KeyID) session {
 	now = now.Truncate(time.Second)
 	s := session{
 		ID:         newID(),
@@ -95,6 +108,7 @@ func (u *user) begin(e evidence, now time.Time, lifetime time.Duration) session 
 		ExpiresAt:  now.Add(lifetime),
 		Generation: 1,
 		RotatedAt:  now,
+		HashedBy:   hashedBy,
 	}
 	u.Sessions = slices.DeleteFunc(u.Sessions, func(old session) bool { return !now.Before(old.ExpiresAt) })
 	if over := len(u.Sessions) + 1 - maxSessions; over > 0 {

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -109,8 +110,29 @@ func TestASpentRefreshTokenThatComesBackLateEndsItsSession(t *testing.T) {
 	e.Start(gated(adminGate))
 	alice := enrolled(t, e, "alice", nil)
 	next := pairOf(t, alice.refresh(alice.pair))
-	edgetest.Eventually(t, 20*time.Second, "the spent token is refused", func() bool {
-		return alice.refresh(alice.pair).Status == 401
+	// It is refused before that, once it has given out as many tokens as it may.
+	edgetest.Eventually(t, 20*time.Second, "the spent token ends its session", func() bool {
+		alice.refresh(alice.pair)
+		return e.Do("GET", "/admin/x", next.access, nil).Status == 401
 	})
 	alice.wantEnded(next)
+}
+
+func TestAThiefWhoRefreshesAlongWithTheOwnerEndsTheSession(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(gated(adminGate))
+	alice := enrolled(t, e, "alice", nil)
+	thief := pairOf(t, alice.refresh(alice.pair))
+	owner := pairOf(t, alice.refresh(alice.pair)) // within the grace
+	if thief.refresh == owner.refresh {
+		t.Fatal("both got the same token")
+	}
+	next := pairOf(t, alice.refresh(thief))
+	next.wantOpens(t, e, "alice", alice.token, "GOOGLE_AUTH", "mfa")
+	alice.refresh(owner).WantError(t, 401, "mfa_session_expired", "MFA session expired")
+	alice.wantEnded(next)
+	alice.wantEnded(owner)
+	if !strings.Contains(e.Log(), `"event":"refresh_reused"`) {
+		t.Error("it is not in the audit log")
+	}
 }
