@@ -26,9 +26,11 @@ func init() {
 
 // Admin is the operator's hand on the running process: routes under /mfa/ of
 // Caddy's admin endpoint, which the "caddy mfa" commands call.
-type Admin struct {
-	ctx caddy.Context
-}
+//
+// Caddy makes one for each configuration that it tries, and goes on with the
+// last one also where that configuration was refused. So it keeps nothing of
+// the configuration that it came with.
+type Admin struct{}
 
 // CaddyModule returns the Caddy module information.
 func (Admin) CaddyModule() caddy.ModuleInfo {
@@ -38,29 +40,29 @@ func (Admin) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision keeps the context, by which the app is found later: it may not
-// have been provisioned yet.
-func (a *Admin) Provision(ctx caddy.Context) error {
-	a.ctx = ctx
-	return nil
+// Provision has the endpoint's /metrics tell what the product counts. It does
+// so here because a configuration that is refused may not get as far as the
+// app, and /metrics is that of the last attempt.
+func (*Admin) Provision(ctx caddy.Context) error {
+	return processMetrics.register(ctx.GetMetricsRegistry())
 }
 
 // Routes implements caddy.AdminRouter.
-func (a *Admin) Routes() []caddy.AdminRoute {
-	routes := map[string]func(*App, http.ResponseWriter, *http.Request) error{
-		"GET /mfa/users":         (*App).adminUsers,
-		"GET /mfa/user":          (*App).adminUser,
-		"DELETE /mfa/user":       (*App).adminDelete,
-		"POST /mfa/user/reset":   (*App).adminReset,
-		"POST /mfa/user/unlock":  (*App).adminUnlock,
-		"GET /mfa/keys":          (*App).adminKeys,
-		"POST /mfa/keys/rotate":  (*App).adminRotate,
-		"POST /mfa/keys/stage":   (*App).adminStage,
-		"POST /mfa/keys/promote": (*App).adminPromote,
-		"POST /mfa/keys/reseal":  (*App).adminReseal,
-		"POST /mfa/keys/retire":  (*App).adminRetire,
-		"GET /mfa/backup":        (*App).adminBackup,
-		"POST /mfa/restore":      (*App).adminRestore,
+func (*Admin) Routes() []caddy.AdminRoute {
+	routes := map[string]func(*instance, http.ResponseWriter, *http.Request) error{
+		"GET /mfa/users":         (*instance).adminUsers,
+		"GET /mfa/user":          (*instance).adminUser,
+		"DELETE /mfa/user":       (*instance).adminDelete,
+		"POST /mfa/user/reset":   (*instance).adminReset,
+		"POST /mfa/user/unlock":  (*instance).adminUnlock,
+		"GET /mfa/keys":          (*instance).adminKeys,
+		"POST /mfa/keys/rotate":  (*instance).adminRotate,
+		"POST /mfa/keys/stage":   (*instance).adminStage,
+		"POST /mfa/keys/promote": (*instance).adminPromote,
+		"POST /mfa/keys/reseal":  (*instance).adminReseal,
+		"POST /mfa/keys/retire":  (*instance).adminRetire,
+		"GET /mfa/backup":        (*instance).adminBackup,
+		"POST /mfa/restore":      (*instance).adminRestore,
 	}
 	var paths []caddy.AdminRoute
 	allowed := make(map[string]string)
@@ -79,28 +81,29 @@ func (a *Admin) Routes() []caddy.AdminRoute {
 					w.Header().Set("Allow", allowed[path])
 					return adminError(http.StatusMethodNotAllowed, errors.New("method not allowed"))
 				}
-				app, err := a.app()
+				running, err := running()
 				if err != nil {
 					return err
 				}
-				return translateAdmin(panics.Try(panics.Admin, func() error { return serve(app, w, r) }))
+				return translateAdmin(panics.Try(panics.Admin, func() error { return serve(running, w, r) }))
 			}),
 		})
 	}
 	return paths
 }
 
-// app returns the running app.
-func (a *Admin) app() (*App, error) {
-	module, err := a.ctx.AppIfConfigured("mfa")
-	if err != nil {
+// running returns what serves requests: of the configuration in force, whatever
+// attempts to replace it have failed since.
+func running() (*instance, error) {
+	app := activeApp()
+	if app == nil {
 		return nil, adminError(http.StatusNotFound, errors.New("the running configuration has no global option mfa"))
 	}
-	app := module.(*App)
-	if app.serving() == nil {
+	serving := app.serving()
+	if serving == nil {
 		return nil, adminError(http.StatusServiceUnavailable, errors.New("mfa has not started"))
 	}
-	return app, nil
+	return serving, nil
 }
 
 func adminError(status int, err error) error { return caddy.APIError{HTTPStatus: status, Err: err} }
@@ -186,13 +189,13 @@ func toAdmin(a mfa.Account) adminAccount {
 }
 
 // adminUsers lists records, a page at a time.
-func (a *App) adminUsers(w http.ResponseWriter, r *http.Request) error {
+func (in *instance) adminUsers(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	limit, err := pageLimit(r)
 	if err != nil {
 		return err
 	}
-	accounts, next, err := a.service.Accounts(r.Context(), query.Get("cursor"), limit)
+	accounts, next, err := in.service.Accounts(r.Context(), query.Get("cursor"), limit)
 	if errors.Is(err, store.ErrTooLarge) {
 		return adminError(http.StatusBadRequest, errors.New("cursor is not one that a page before gave"))
 	}
@@ -220,8 +223,8 @@ func pageLimit(r *http.Request) (int, error) {
 }
 
 // adminUser shows one record.
-func (a *App) adminUser(w http.ResponseWriter, r *http.Request) error {
-	account, err := a.named(r)
+func (in *instance) adminUser(w http.ResponseWriter, r *http.Request) error {
+	account, err := in.named(r)
 	if err != nil {
 		return err
 	}
@@ -229,46 +232,46 @@ func (a *App) adminUser(w http.ResponseWriter, r *http.Request) error {
 }
 
 // adminDelete removes all that is kept of a person.
-func (a *App) adminDelete(_ http.ResponseWriter, r *http.Request) error {
-	account, err := a.named(r)
+func (in *instance) adminDelete(_ http.ResponseWriter, r *http.Request) error {
+	account, err := in.named(r)
 	if err != nil {
 		return err
 	}
-	return a.service.Delete(r.Context(), account.Issuer, account.Subject)
+	return in.service.Delete(r.Context(), account.Issuer, account.Subject)
 }
 
 // adminReset removes a person's factors; with must_enroll=true they have to
 // enrol at the next gate.
-func (a *App) adminReset(_ http.ResponseWriter, r *http.Request) error {
-	account, err := a.named(r)
+func (in *instance) adminReset(_ http.ResponseWriter, r *http.Request) error {
+	account, err := in.named(r)
 	if err != nil {
 		return err
 	}
-	return a.service.ResetAccount(r.Context(), account.Issuer, account.Subject, r.URL.Query().Get("must_enroll") == "true")
+	return in.service.ResetAccount(r.Context(), account.Issuer, account.Subject, r.URL.Query().Get("must_enroll") == "true")
 }
 
 // adminUnlock opens code entry again.
-func (a *App) adminUnlock(_ http.ResponseWriter, r *http.Request) error {
-	account, err := a.named(r)
+func (in *instance) adminUnlock(_ http.ResponseWriter, r *http.Request) error {
+	account, err := in.named(r)
 	if err != nil {
 		return err
 	}
-	return a.service.Unlock(r.Context(), account.Issuer, account.Subject)
+	return in.service.Unlock(r.Context(), account.Issuer, account.Subject)
 }
 
 // named finds the record that subject and, where it is given, issuer name.
-func (a *App) named(r *http.Request) (mfa.Account, error) {
+func (in *instance) named(r *http.Request) (mfa.Account, error) {
 	query := r.URL.Query()
 	subject := query.Get("subject")
 	if subject == "" {
 		return mfa.Account{}, adminError(http.StatusBadRequest, errors.New("subject is required"))
 	}
 	if query.Has("issuer") {
-		return a.service.Account(r.Context(), query.Get("issuer"), subject)
+		return in.service.Account(r.Context(), query.Get("issuer"), subject)
 	}
 	var found []mfa.Account
 	for cursor := ""; ; {
-		page, next, err := a.service.Accounts(r.Context(), cursor, store.MaxPage)
+		page, next, err := in.service.Accounts(r.Context(), cursor, store.MaxPage)
 		if err != nil {
 			return mfa.Account{}, err
 		}

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/pquerna/otp/totp"
 
 	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
@@ -26,7 +25,16 @@ import (
 type operated struct {
 	*server
 	admin string // its address
-	app   *App
+}
+
+// serving is what serves requests now.
+func (o *operated) serving() *instance {
+	o.Helper()
+	running, err := running()
+	if err != nil {
+		o.Fatal(err)
+	}
+	return running
 }
 
 // operate starts one. Its configuration is as change, if it is not nil,
@@ -62,11 +70,7 @@ func operate(t *testing.T, change func(config map[string]any)) *operated {
 		s.load([]byte(`{"admin":{"disabled":true,"config":{"persist":false}},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}}}`))
 	})
 	s.load(adapted)
-	module, err := caddy.ActiveContext().AppIfConfigured("mfa")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &operated{s, admin, module.(*App)}
+	return &operated{s, admin}
 }
 
 // ask sends a request to the admin endpoint and returns status and body.
@@ -107,7 +111,7 @@ func (o *operated) want(status int, method, uri string, body io.Reader) string {
 // enrol gives a person an authenticator app and returns their backup codes.
 func (o *operated) enrol(caller mfa.Caller) []string {
 	o.Helper()
-	setup, err := o.app.service.Setup(o.Context(), caller, mfa.SetupRequest{Type: factor.TypeTOTP})
+	setup, err := o.serving().service.Setup(o.Context(), caller, mfa.SetupRequest{Type: factor.TypeTOTP})
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -115,7 +119,7 @@ func (o *operated) enrol(caller mfa.Caller) []string {
 	if err != nil {
 		o.Fatal(err)
 	}
-	if _, err := o.app.service.VerifySetup(o.Context(), caller, factor.TypeTOTP, factor.Proof{Code: code}); err != nil {
+	if _, err := o.serving().service.VerifySetup(o.Context(), caller, factor.TypeTOTP, factor.Proof{Code: code}); err != nil {
 		o.Fatal(err)
 	}
 	return setup.BackupCodes
@@ -125,7 +129,7 @@ func (o *operated) enrol(caller mfa.Caller) []string {
 func (o *operated) lock(caller mfa.Caller) {
 	o.Helper()
 	for range mfa.DefaultLockoutAttempts {
-		if _, err := o.app.service.VerifyLogin(o.Context(), caller, factor.TypeTOTP, mfa.LoginProof{Code: "wrong"}); err == nil {
+		if _, err := o.serving().service.VerifyLogin(o.Context(), caller, factor.TypeTOTP, mfa.LoginProof{Code: "wrong"}); err == nil {
 			o.Fatal("a wrong code is accepted")
 		}
 	}
@@ -168,7 +172,7 @@ func TestTheAdminAPIListsEveryRecordOncePageByPage(t *testing.T) {
 	}
 	for i := range 7 {
 		caller := mfa.Caller{Subject: fmt.Sprint("person ", i)}
-		if _, err := o.app.service.Setup(t.Context(), caller, mfa.SetupRequest{Type: factor.TypeTOTP}); err != nil {
+		if _, err := o.serving().service.Setup(t.Context(), caller, mfa.SetupRequest{Type: factor.TypeTOTP}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -261,7 +265,7 @@ func TestTheAdminAPIUnlocksResetsAndDeletes(t *testing.T) {
 	if until := o.show("alice").LockedUntil; until != nil {
 		t.Errorf("code entry is locked until %v after an unlock", until)
 	}
-	if _, err := o.app.service.VerifyLogin(t.Context(), alice, factor.TypeTOTP, mfa.LoginProof{Code: codes[0]}); err != nil {
+	if _, err := o.serving().service.VerifyLogin(t.Context(), alice, factor.TypeTOTP, mfa.LoginProof{Code: codes[0]}); err != nil {
 		t.Errorf("after an unlock a right code is refused: %v", err)
 	}
 	o.want(http.StatusOK, http.MethodPost, "/mfa/user/reset?subject=alice&must_enroll=true", nil)
@@ -298,16 +302,16 @@ func TestARevokingRotationVoidsAssertions(t *testing.T) {
 	o := operate(t, nil)
 	alice := mfa.Caller{Subject: "alice"}
 	codes := o.enrol(alice)
-	grant, err := o.app.service.VerifyLogin(t.Context(), alice, factor.TypeTOTP, mfa.LoginProof{Code: codes[0]})
+	grant, err := o.serving().service.VerifyLogin(t.Context(), alice, factor.TypeTOTP, mfa.LoginProof{Code: codes[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.want(http.StatusOK, http.MethodPost, "/mfa/keys/rotate", nil)
-	if _, err := o.app.service.OpenAssertion(t.Context(), grant.Assertion); err != nil {
+	if _, err := o.serving().service.OpenAssertion(t.Context(), grant.Assertion); err != nil {
 		t.Errorf("after a rotation the assertion gives %v", err)
 	}
 	o.want(http.StatusOK, http.MethodPost, "/mfa/keys/rotate?revoke=true", nil)
-	if _, err := o.app.service.OpenAssertion(t.Context(), grant.Assertion); err == nil {
+	if _, err := o.serving().service.OpenAssertion(t.Context(), grant.Assertion); err == nil {
 		t.Error("an assertion outlives the revocation of its key")
 	}
 }
@@ -331,7 +335,7 @@ func TestABackupIsRestoredIntoTheLiveStore(t *testing.T) {
 	if account := o.show("alice"); !account.Enrolled || account.BackupCodes != len(codes) {
 		t.Errorf("the restored record is %+v", account)
 	}
-	if _, err := o.app.service.VerifyLogin(t.Context(), mfa.Caller{Subject: "alice"}, factor.TypeTOTP, mfa.LoginProof{Code: codes[0]}); err != nil {
+	if _, err := o.serving().service.VerifyLogin(t.Context(), mfa.Caller{Subject: "alice"}, factor.TypeTOTP, mfa.LoginProof{Code: codes[0]}); err != nil {
 		t.Errorf("the restored backup code is refused: %v", err)
 	}
 }
@@ -371,12 +375,12 @@ func (u *unhurried) SetReadDeadline(t time.Time) error {
 func TestBackupsAndRestoresMayTakeLongerThanTheAdminEndpointAllows(t *testing.T) {
 	o := operate(t, nil)
 	backup := &unhurried{ResponseRecorder: httptest.NewRecorder()}
-	if err := o.app.adminBackup(backup, httptest.NewRequest(http.MethodGet, "/mfa/backup", nil)); err != nil || !backup.lifted {
+	if err := o.serving().adminBackup(backup, httptest.NewRequest(http.MethodGet, "/mfa/backup", nil)); err != nil || !backup.lifted {
 		t.Errorf("a backup is limited (%v)", err)
 	}
 	restore := &unhurried{ResponseRecorder: httptest.NewRecorder()}
 	r := httptest.NewRequest(http.MethodPost, "/mfa/restore?overwrite=true", backup.Body)
-	if err := o.app.adminRestore(restore, r); err != nil || !restore.lifted {
+	if err := o.serving().adminRestore(restore, r); err != nil || !restore.lifted {
 		t.Errorf("a restore is limited (%v)", err)
 	}
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // snapshotter returns the store as one that can be backed up.
-func (a *App) snapshotter() (store.Snapshotter, error) {
-	snapshotter, ok := a.store.(store.Snapshotter)
+func (in *instance) snapshotter() (store.Snapshotter, error) {
+	snapshotter, ok := in.store.(store.Snapshotter)
 	if !ok {
 		return nil, adminError(http.StatusNotImplemented,
-			fmt.Errorf("the store %s is backed up with tools of its own", a.engine.CaddyModule().ID.Name()))
+			fmt.Errorf("the store %s is backed up with tools of its own", in.app.engine.CaddyModule().ID.Name()))
 	}
 	return snapshotter, nil
 }
@@ -30,8 +30,8 @@ func takeTime(w http.ResponseWriter) {
 
 // adminBackup writes a snapshot of the store. A snapshot that breaks off
 // ends the connection, so that nobody takes it for whole.
-func (a *App) adminBackup(w http.ResponseWriter, r *http.Request) error {
-	snapshotter, err := a.snapshotter()
+func (in *instance) adminBackup(w http.ResponseWriter, r *http.Request) error {
+	snapshotter, err := in.snapshotter()
 	if err != nil {
 		return err
 	}
@@ -60,13 +60,13 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // adminRestore replaces the store by the snapshot in the body. With
 // overwrite=true it does so also when there is something to lose.
-func (a *App) adminRestore(w http.ResponseWriter, r *http.Request) error {
-	snapshotter, err := a.snapshotter()
+func (in *instance) adminRestore(w http.ResponseWriter, r *http.Request) error {
+	snapshotter, err := in.snapshotter()
 	if err != nil {
 		return err
 	}
 	takeTime(w)
-	err = a.keys.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
+	err = in.keys.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
 	switch {
 	case errors.Is(err, mfa.ErrInUse), errors.Is(err, mfa.ErrKeysChanging):
 		return adminError(http.StatusConflict, err)

@@ -94,13 +94,13 @@ func toAdminRotation(r mfa.Rotation) *adminRotation {
 }
 
 // adminKeys lists all keys, and what needs those of the key file.
-func (a *App) adminKeys(w http.ResponseWriter, r *http.Request) error {
+func (in *instance) adminKeys(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
-	signing, err := a.service.SigningKeys(r.Context())
+	signing, err := in.service.SigningKeys(r.Context())
 	if err != nil {
 		return err
 	}
-	report, err := a.keys.Report(r.Context())
+	report, err := in.keys.Report(r.Context())
 	if err != nil {
 		return err
 	}
@@ -116,39 +116,39 @@ func (a *App) adminKeys(w http.ResponseWriter, r *http.Request) error {
 
 // adminRotate makes a new key for assertions; with revoke=true the ones
 // before count no more.
-func (a *App) adminRotate(_ http.ResponseWriter, r *http.Request) error {
-	return a.service.RotateSigningKey(r.Context(), r.URL.Query().Get("revoke") == "true")
+func (in *instance) adminRotate(_ http.ResponseWriter, r *http.Request) error {
+	return in.service.RotateSigningKey(r.Context(), r.URL.Query().Get("revoke") == "true")
 }
 
 // adminStage adds a new sealing key to the key file, and tells which nodes
 // have it.
-func (a *App) adminStage(w http.ResponseWriter, r *http.Request) error {
+func (in *instance) adminStage(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
-	rotation, err := a.keys.Stage(r.Context())
+	rotation, err := in.keys.Stage(r.Context())
 	if err != nil {
-		return a.adviseOnFile(err, "add a key to it yourself, with `caddy mfa keys add %s` or to a copy that you then put in its place, and run the command again")
+		return in.adviseOnFile(err, "add a key to it yourself, with `caddy mfa keys add %s` or to a copy that you then put in its place, and run the command again")
 	}
 	return writeAdmin(w, toAdminRotation(rotation))
 }
 
 // adviseOnFile adds what to do, with the file's path in it, where the server
 // may not write its key file.
-func (a *App) adviseOnFile(err error, advice string) error {
+func (in *instance) adviseOnFile(err error, advice string) error {
 	for _, cause := range []error{
 		fs.ErrPermission,
 		syscall.EROFS,
 		syscall.EBUSY, // a file that is mounted by itself cannot be replaced
 	} {
 		if errors.Is(err, cause) {
-			return adminError(http.StatusConflict, fmt.Errorf("the server may not write %s (%w): "+advice, a.KeyFile, err, a.KeyFile))
+			return adminError(http.StatusConflict, fmt.Errorf("the server may not write %s (%w): "+advice, in.app.KeyFile, err, in.app.KeyFile))
 		}
 	}
 	return err
 }
 
 // adminPromote takes the staged key into use.
-func (a *App) adminPromote(w http.ResponseWriter, r *http.Request) error {
-	pair, err := a.keys.Promote(r.Context())
+func (in *instance) adminPromote(w http.ResponseWriter, r *http.Request) error {
+	pair, err := in.keys.Promote(r.Context())
 	if err != nil {
 		return err
 	}
@@ -156,13 +156,13 @@ func (a *App) adminPromote(w http.ResponseWriter, r *http.Request) error {
 }
 
 // adminReseal seals documents anew, a page at a time.
-func (a *App) adminReseal(w http.ResponseWriter, r *http.Request) error {
+func (in *instance) adminReseal(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
 	limit, err := pageLimit(r)
 	if err != nil {
 		return err
 	}
-	resealed, err := a.keys.Reseal(r.Context(), r.URL.Query().Get("cursor"), limit)
+	resealed, err := in.keys.Reseal(r.Context(), r.URL.Query().Get("cursor"), limit)
 	if errors.Is(err, store.ErrTooLarge) {
 		return adminError(http.StatusBadRequest, errors.New("cursor is not one that a page before gave"))
 	}
@@ -174,11 +174,11 @@ func (a *App) adminReseal(w http.ResponseWriter, r *http.Request) error {
 
 // adminRetire removes older keys from the key file; with all=true also those
 // that codes and tokens need.
-func (a *App) adminRetire(w http.ResponseWriter, r *http.Request) error {
+func (in *instance) adminRetire(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
-	retired, err := a.keys.Retire(r.Context(), r.URL.Query().Get("all") == "true")
+	retired, err := in.keys.Retire(r.Context(), r.URL.Query().Get("all") == "true")
 	if err != nil {
-		return a.adviseOnFile(err, "take the keys out of it yourself, with `caddy mfa keys remove %s <id...>` or out of a copy that you then put in its place")
+		return in.adviseOnFile(err, "take the keys out of it yourself, with `caddy mfa keys remove %s <id...>` or out of a copy that you then put in its place")
 	}
 	return writeAdmin(w, adminRetired{Removed: toAdminKeys(retired.Removed), Kept: toAdminKeys(retired.Kept)})
 }

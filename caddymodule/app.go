@@ -22,7 +22,6 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
 
@@ -121,11 +120,11 @@ type App struct {
 	demo    bool     // some site is the demo
 	keep    []string // claims that gates ask for
 	metrics *metrics
-	service *mfa.Service                // set before handler is
-	keys    *mfa.KeyFile                // set before handler is
-	store   store.Store                 // the open one, set before handler is
-	handler atomic.Pointer[api.Handler] // nil where Start failed, and while it awaits its store
-	started chan struct{}               // closed when Start is done
+	started chan struct{} // closed when Start is done
+
+	// instance is what serves requests: nil where Start failed, while it
+	// awaits its store, and from Cleanup on.
+	instance atomic.Pointer[instance]
 
 	release func() // releases what Start acquired; nil when there is nothing
 }
@@ -176,8 +175,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.checkLimits(); err != nil {
 		return err
 	}
-	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
+	// Where the admin endpoint is off, a site may have the handler metrics.
+	a.metrics = processMetrics
+	if err := a.metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
 	}
 	if a.EnrollmentMaxAuthAge < 0 {
 		return errors.New("enrollment_max_auth_age: must not be negative")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
@@ -26,8 +25,8 @@ func (a *App) mayAwaitStore() bool {
 	if _, remote := a.engine.(Remote); !remote {
 		return false
 	}
-	active, err := caddy.ActiveContext().AppIfConfigured("mfa")
-	return err != nil || active.(*App).serving() == nil
+	active := activeApp()
+	return active == nil || active.serving() == nil
 }
 
 // awaitStore tries to open the store until it is there. What it returns ends

@@ -108,7 +108,7 @@ func (o *operated) populate() {
 	o.enrol(bob)
 	o.lock(bob)
 	carol := mfa.Caller{Subject: "carol", Organizations: []string{"acme"}}
-	if _, err := o.app.service.Setup(o.Context(), carol, mfa.SetupRequest{Type: factor.TypeTOTP}); err != nil {
+	if _, err := o.serving().service.Setup(o.Context(), carol, mfa.SetupRequest{Type: factor.TypeTOTP}); err != nil {
 		o.Fatal(err)
 	}
 }

@@ -79,10 +79,7 @@ func (a *App) announce(ctx context.Context) {
 }
 
 // active reports whether a belongs to the configuration being served.
-func (a *App) active() bool {
-	current, err := caddy.ActiveContext().AppIfConfigured("mfa")
-	return err == nil && current == caddy.App(a)
-}
+func (a *App) active() bool { return activeApp() == a }
 
 // program is how the running program was started, for commands to copy.
 func program() string {

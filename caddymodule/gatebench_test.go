@@ -13,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/pquerna/otp/totp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
@@ -71,12 +70,8 @@ func newEnrolledRig(b *testing.B) enrolledRig {
 // without what Caddy takes before and behind them.
 func BenchmarkGate(b *testing.B) {
 	e := newEnrolledRig(b)
-	metrics, err := newMetrics(prometheus.NewRegistry())
-	if err != nil {
-		b.Fatal(err)
-	}
-	app := &App{started: make(chan struct{}), metrics: metrics}
-	app.handler.Store(e.handler)
+	app := &App{started: make(chan struct{}), metrics: newMetrics()}
+	app.instance.Store(&instance{handler: e.handler})
 	close(app.started)
 	paths, err := gate.NewPaths([]string{"/admin/*"})
 	if err != nil {

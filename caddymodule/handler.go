@@ -156,33 +156,40 @@ const startTimeout = 3 * time.Second
 //
 // Where the app does not start, Caddy refuses the configuration and goes
 // on with the one before, but the sockets of the refused one may have
-// taken requests by then: these are served as they would have been without
-// the attempt.
+// taken requests by then. Where another configuration has come into force,
+// connections of the old one may bring more requests. Both are served by
+// what runs now: what a configuration no longer trusts counts no more.
 func (a *App) await(ctx context.Context) *api.Handler {
-	if handler := a.serving(); handler != nil {
-		return handler
+	if serving := a.serving(); serving != nil {
+		return serving.handler
 	}
-	timeout := time.NewTimer(startTimeout)
-	defer timeout.Stop()
 	select {
 	case <-a.started:
-	case <-timeout.C:
-	case <-ctx.Done():
+	default:
+		timeout := time.NewTimer(startTimeout)
+		defer timeout.Stop()
+		select {
+		case <-a.started:
+		case <-timeout.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	serving := a.serving()
+	if serving == nil {
+		if active := activeApp(); active != nil {
+			serving = active.serving()
+		}
+	}
+	if serving == nil {
 		return nil
 	}
-	if handler := a.serving(); handler != nil {
-		return handler
-	}
-	active, err := caddy.ActiveContext().AppIfConfigured("mfa")
-	if err != nil {
-		return nil
-	}
-	return active.(*App).serving()
+	return serving.handler
 }
 
-// serving returns what serves the routes, nil before the app has started,
-// where it failed to and while its store is out of reach.
-func (a *App) serving() *api.Handler { return a.handler.Load() }
+// serving returns what serves requests, nil before the app has started, where
+// it failed to, while its store is out of reach and after it was stopped.
+func (a *App) serving() *instance { return a.instance.Load() }
 
 // Interface guards
 var (

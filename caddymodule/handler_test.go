@@ -49,7 +49,7 @@ func becomeReady(t testing.TB, h *Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.app.handler.Store(handler)
+	h.app.instance.Store(&instance{handler: handler})
 	close(h.app.started)
 }
 

@@ -1,6 +1,10 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
@@ -16,12 +20,17 @@ type metrics struct {
 	lockouts      prometheus.Counter
 	decisions     map[api.Decision]prometheus.Counter
 	store         *prometheus.HistogramVec // operation
+
+	all  []prometheus.Collector
+	used atomic.Bool // some configuration with the app has been started
 }
 
-// newMetrics registers the metrics. The registry is new with each
-// configuration, so the counts begin anew at a reload, but for that of
-// panics.
-func newMetrics(registry prometheus.Registerer) (*metrics, error) {
+// processMetrics are the metrics of this process. They are one for all
+// configurations, so that they go on over reloads.
+var processMetrics = newMetrics()
+
+// newMetrics makes metrics, which are registered nowhere.
+func newMetrics() *metrics {
 	const namespace, subsystem = "caddy", "mfa"
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -45,22 +54,44 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	for _, d := range api.Decisions {
 		m.decisions[d] = decisions.WithLabelValues(string(d))
 	}
+	m.all = []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store}
 	for _, place := range panics.Places {
-		recovered := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		m.all = append(m.all, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "panics_total",
 			Help:        "Panics that were recovered since the process began, by place. Each is a bug.",
 			ConstLabels: prometheus.Labels{"place": string(place)},
-		}, func() float64 { return float64(panics.Count(place)) })
-		if err := registry.Register(recovered); err != nil {
-			return nil, err
-		}
+		}, func() float64 { return float64(panics.Count(place)) }))
 	}
-	for _, c := range []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store} {
-		if err := registry.Register(c); err != nil {
-			return nil, err
-		}
+	return m
+}
+
+// register has registry tell the metrics. Caddy makes a registry for each
+// configuration that it tries; more than one caller may register with it.
+func (m *metrics) register(registry prometheus.Registerer) error {
+	err := registry.Register(m)
+	var known prometheus.AlreadyRegisteredError
+	if err == nil || errors.As(err, &known) {
+		return nil
 	}
-	return m, nil
+	return fmt.Errorf("registering metrics: %w", err)
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, c := range m.all {
+		c.Describe(descriptions)
+	}
+}
+
+// Collect implements prometheus.Collector. A Caddy that has never had the app
+// tells nothing of it.
+func (m *metrics) Collect(values chan<- prometheus.Metric) {
+	if !m.used.Load() {
+		return
+	}
+	for _, c := range m.all {
+		c.Collect(values)
+	}
 }
 
 // count counts a security event.

@@ -172,7 +172,7 @@ func TestTheSweeperAndTheKeyFollowerGoOnAfterAPanic(t *testing.T) {
 		app := &App{log: zap.NewNop()} // whose service is nil
 		sweeps, looks := panics.Count(panics.Sweep), panics.Count(panics.Keys)
 		var group panics.Group
-		group.Keep(ctx, panics.Sweep, app.sweep)
+		group.Keep(ctx, panics.Sweep, (&instance{app: app}).sweep)
 		group.Keep(ctx, panics.Keys, func(ctx context.Context) { app.followKeys(ctx, nil) })
 		time.Sleep(time.Hour)
 		cancel()

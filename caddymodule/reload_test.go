@@ -72,6 +72,7 @@ func newServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	s := &server{T: t, address: address, storage: t.TempDir()}
+	processMetrics = newMetrics() // as in a process of its own
 	t.Cleanup(s.stop)
 	return s
 }

@@ -22,6 +22,7 @@ import (
 // comes back with the store.
 func (a *App) Start() error {
 	defer close(a.started)
+	a.metrics.used.Store(true)
 	if a.Bearer.Dev {
 		if err := a.startDevIssuer(); err != nil {
 			return err
@@ -94,12 +95,12 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making API: %w", err)
 	}
-	a.service, a.store, a.keys = service, st, keyFile
-	a.handler.Store(handler)
+	running := &instance{app: a, handler: handler, service: service, store: st, keys: keyFile}
+	a.instance.Store(running)
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background panics.Group
-	background.Keep(ctx, panics.Sweep, a.sweep)
+	background.Keep(ctx, panics.Sweep, running.sweep)
 	background.Keep(ctx, panics.StoreCache, service.Run)
 	background.Keep(ctx, panics.Keys, func(ctx context.Context) { a.followKeys(ctx, keyFile) })
 	background.Go(panics.KeyFetch, func() { a.verifier.Prefetch(ctx) })
@@ -125,6 +126,7 @@ func (a *App) Stop() error { return nil }
 // stopped, and also when Provision or Start failed and nothing, or not
 // everything, was acquired.
 func (a *App) Cleanup() error {
+	a.instance.Store(nil)
 	release := a.release
 	a.release = nil
 	if release == nil {

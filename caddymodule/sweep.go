@@ -15,7 +15,7 @@ const (
 	sweepInterval = time.Hour
 )
 
-func (a *App) sweep(ctx context.Context) {
+func (in *instance) sweep(ctx context.Context) {
 	timer := time.NewTimer(firstSweep)
 	defer timer.Stop()
 	for {
@@ -23,12 +23,12 @@ func (a *App) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			err := a.service.Sweep(ctx)
+			err := in.service.Sweep(ctx)
 			if err == nil {
-				_, err = a.keys.ResealAll(ctx) // where a rotation was broken off
+				_, err = in.keys.ResealAll(ctx) // where a rotation was broken off
 			}
 			if err != nil && ctx.Err() == nil {
-				a.log.Warn("sweeping store", zap.Error(err))
+				in.app.log.Warn("sweeping store", zap.Error(err))
 			}
 			timer.Reset(sweepInterval)
 		}
