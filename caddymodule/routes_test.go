@@ -20,7 +20,7 @@ var routePaths = []string{
 	"/enable", "/disable", "/primary", "/reset", "/organization/enforce",
 	"/magic-link", "/magic-link/send", "/magic-link/activate", "/magic-link/inspect", "/magic-link/deny",
 	"/passkey/auth-options", "/passkey/complete-registration",
-	"/backup-codes", "/refresh", "/sign-out", "/credentials", "/credentials/an-id",
+	"/backup-codes", "/backup-codes/confirm", "/events", "/refresh", "/sign-out", "/credentials", "/credentials/an-id",
 	"/jwks.json", "/openapi.json", "/assets/link.js", "/assets/page.css",
 }
 

@@ -17,7 +17,7 @@ var routes = []string{
 	"/mfa", "/mfa/setup", "/mfa/verify-setup", "/mfa/verify-login", "/mfa/status", "/mfa/methods", "/mfa/enable", "/mfa/disable",
 	"/mfa/primary", "/mfa/reset", "/mfa/organization/enforce", "/mfa/magic-link", "/mfa/magic-link/send", "/mfa/magic-link/activate",
 	"/mfa/magic-link/inspect", "/mfa/magic-link/deny", "/mfa/passkey/auth-options", "/mfa/passkey/complete-registration",
-	"/mfa/backup-codes", "/mfa/refresh", "/mfa/sign-out", "/mfa/credentials", "/mfa/credentials/abc", "/mfa/jwks.json", "/mfa/openapi.json",
+	"/mfa/backup-codes", "/mfa/backup-codes/confirm", "/mfa/events", "/mfa/refresh", "/mfa/sign-out", "/mfa/credentials", "/mfa/credentials/abc", "/mfa/jwks.json", "/mfa/openapi.json",
 }
 
 func TestWhatIsNotReservedReachesTheUpstreamToTheByte(t *testing.T) {

@@ -40,7 +40,7 @@ func (e *Edge) serves(p string) bool {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	if _, ok := routes.Find(p); !ok {
+	if route, ok := routes.Find(p); !ok || !route.Offered() {
 		return false
 	}
 	p = path.Clean(strings.ToLower(p))

@@ -190,6 +190,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route *Route
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, route *Route) error {
+	if !route.Offered() {
+		h.exposeRefusal(w, r)
+		return errNotFound
+	}
 	if done := h.cors(w, r, route); done {
 		return nil
 	}

@@ -59,6 +59,18 @@ var table = map[string]*Route{
 	"":                               get((*Handler).selfService),
 }
 
+// reserved are paths of the published API that this build does not serve. They
+// answer 404 and never go to the upstream, so that a client which was written
+// for the whole API does not send a backend what is meant for the edge.
+var reserved = map[string]*Route{
+	"/backup-codes/confirm": {},
+	"/events":               {},
+}
+
+// Offered reports whether the route is served. One that is only reserved
+// answers 404.
+func (r *Route) Offered() bool { return len(r.methods) > 0 }
+
 func init() {
 	for _, name := range web.AssetNames() {
 		table["/assets/"+name] = get((*Handler).asset)
@@ -115,6 +127,9 @@ func (r *Routes) Find(p string) (*Route, bool) {
 	}
 	rest = strings.TrimSuffix(rest, "/")
 	if route, ok := table[rest]; ok {
+		return route, true
+	}
+	if route, ok := reserved[rest]; ok {
 		return route, true
 	}
 	if id, ok := strings.CutPrefix(rest, credentialsPath); ok && !strings.Contains(id, "/") {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/http/httptest"
 	"testing"
 
 	"github.com/caddymfa/caddy-mfa/mfa/api"
@@ -40,6 +41,24 @@ func TestAMethodThatARouteLacksIsToldWhichItHas(t *testing.T) {
 		wantError(t, w, 405, "method_not_allowed", allow)
 		if got := w.Header().Get("Allow"); got != allow {
 			t.Errorf("%s: Allow %q", path, got)
+		}
+	}
+}
+
+func TestARouteThatIsOnlyReservedAnswersThatThereIsNone(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/mfa/backup-codes/confirm", "/mfa/events", "/MFA//Events/", "/mfa/x/../backup-codes/confirm"} {
+		route, ok := f.routes.Find(path)
+		if !ok || route.Offered() {
+			t.Fatalf("%s is not reserved", path)
+		}
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE"} {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+			r.Header.Set("Authorization", "Bearer good")
+			r.Header.Set("Access-Control-Request-Method", "POST")
+			w := httptest.NewRecorder()
+			f.handler.ServeHTTP(w, r, route)
+			wantError(t, w, 404, "not_found", "Not found")
 		}
 	}
 }
