@@ -21,6 +21,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/loglimit"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/web"
 )
@@ -110,6 +111,8 @@ type App struct {
 
 	ctx      caddy.Context
 	log      *zap.Logger
+	limiter  *loglimit.Limiter
+	limited  *zap.Logger // log, for lines that strangers can cause
 	engine   Store
 	verifier *bearer.Verifier
 	kinds    []factor.Kind
@@ -143,6 +146,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	panics.LogTo(func() *zap.Logger { return caddy.Log().Named("mfa") })
 	a.ctx = ctx
 	a.log = ctx.Logger()
+	a.limiter = loglimit.New(nil)
+	a.limited = a.limiter.Wrap(a.log)
 	a.started = make(chan struct{})
 	if err := a.expandPlaceholders(); err != nil {
 		return err

@@ -78,7 +78,7 @@ func (d *Demo) Provision(ctx caddy.Context) error {
 			identity, err := verifier.Verify(ctx, token)
 			return identity.Subject, err
 		},
-		Fail: func(what string, err error) { d.app.log.Error("demo: "+what, zap.Error(err)) },
+		Fail: func(what string, err error) { d.app.limited.Error("demo: "+what, zap.Error(err)) },
 	}
 	if d.app.MagicLink != nil {
 		config.Outbox = d.app.MagicLink.Directory

@@ -41,7 +41,7 @@ func (a *App) notifier() (*notices, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &notices{mailer: mailer, queue: make(chan mfa.Notice, maxQueuedNotices), log: a.log}, nil
+	return &notices{mailer: mailer, queue: make(chan mfa.Notice, maxQueuedNotices), log: a.limited}, nil
 }
 
 // Notify implements mfa.Notifier.

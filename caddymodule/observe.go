@@ -20,6 +20,7 @@ const maxQueuedEvents = 1024
 // happened. It implements mfa.Journal.
 type journal struct {
 	audit   *zap.Logger
+	limited *zap.Logger // for what is no event
 	metrics *metrics
 	events  *caddyevents.App // nil where the events app cannot be had
 	ctx     caddy.Context
@@ -42,8 +43,8 @@ var failures = map[mfa.EventKind]bool{
 	mfa.EventClonedPasskey: true, mfa.EventRefreshReused: true, mfa.EventLinkDenied: true,
 }
 
-func newJournal(ctx caddy.Context, log *zap.Logger, m *metrics) *journal {
-	j := &journal{audit: log.Named("audit"), metrics: m, ctx: ctx, queue: make(chan mfa.Event, maxQueuedEvents)}
+func newJournal(ctx caddy.Context, log, limited *zap.Logger, m *metrics) *journal {
+	j := &journal{audit: log.Named("audit"), limited: limited, metrics: m, ctx: ctx, queue: make(chan mfa.Event, maxQueuedEvents)}
 	if app, err := ctx.App("events"); err == nil {
 		j.events, _ = app.(*caddyevents.App)
 	}
@@ -78,7 +79,7 @@ func (j *journal) Record(e mfa.Event) {
 	select {
 	case j.queue <- e:
 	default:
-		j.audit.Error("event dropped: its subscribers do not keep up", zap.String("event", string(e.Kind)))
+		j.limited.Error("event dropped: its subscribers do not keep up", zap.String("event", string(e.Kind)))
 	}
 }
 

@@ -60,7 +60,7 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 		return nil, keyError(err)
 	}
 	a.warn(made)
-	journal := newJournal(a.ctx, a.log, a.metrics)
+	journal := newJournal(a.ctx, a.log, a.limited, a.metrics)
 	notifier, err := a.notifier()
 	if err != nil {
 		return nil, fmt.Errorf("magic_link: %w", err)
@@ -74,7 +74,7 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 		return nil, fmt.Errorf("key_file: %w", err)
 	}
 	// Gates, which have been provisioned by now, may want further claims.
-	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.log); err != nil {
+	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.limited); err != nil {
 		return nil, fmt.Errorf("bearer: %w", err)
 	}
 	handler, err := api.New(api.Config{
@@ -90,7 +90,7 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 		AdminRoles: a.AdminRoles,
 		LoginURL:   a.loginURL(),
 		ClientIP:   clientIP,
-		Log:        a.log,
+		Log:        a.limited,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making API: %w", err)
@@ -100,6 +100,7 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background panics.Group
+	background.Keep(ctx, panics.Log, a.limiter.Run)
 	background.Keep(ctx, panics.Sweep, running.sweep)
 	background.Keep(ctx, panics.StoreCache, service.Run)
 	background.Keep(ctx, panics.Keys, func(ctx context.Context) { a.followKeys(ctx, keyFile) })

@@ -95,7 +95,9 @@ type Config struct {
 	ClientIP func(*http.Request) string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Log receives what went wrong on this side; nil means nowhere.
+	// Log receives what went wrong on this side, and which access tokens were
+	// refused; nil means nowhere. Anybody can cause such lines: see package
+	// loglimit.
 	Log *zap.Logger
 }
 

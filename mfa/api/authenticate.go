@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
@@ -52,7 +55,7 @@ type credentials struct {
 func errUnusable(reason string) error {
 	return &apiError{
 		status: http.StatusUnauthorized, code: "invalid_token",
-		message:   "The access token is not valid: " + reason,
+		message:   refusedToken + reason,
 		challenge: realm + `, error="invalid_token", error_description="` + quotable(reason) + `"`,
 	}
 }
@@ -68,7 +71,29 @@ func (h *Handler) authenticate(r *http.Request, found *Presented) (credentials, 
 		// configuration was changed in between.
 		found = &Presented{tokens: found.tokens}
 	}
-	return h.complete(r, found)
+	c, err := h.complete(r, found)
+	h.noteRefused(r, err)
+	return c, err
+}
+
+// noteRefused logs why an access token was refused, which an operator has to
+// know where a login's tokens are other than configured. The reason is one of
+// few and holds nothing of the token.
+func (h *Handler) noteRefused(r *http.Request, err error) {
+	if err == nil {
+		return
+	}
+	reason := ""
+	switch e, ok := err.(*apiError); {
+	case errors.Is(err, bearer.ErrInvalidToken):
+		reason = cutSentinel(err, bearer.ErrInvalidToken)
+	case ok && e.code == "invalid_token":
+		reason = strings.TrimPrefix(e.message, refusedToken)
+	default:
+		return
+	}
+	h.log.Info("access token refused", zap.String("reason", reason),
+		zap.String("path", cut(r.URL.Path, maxLoggedPath)), zap.String("client_ip", h.clientIP(r)))
 }
 
 // tokens are the tokens of ours that a request presents.

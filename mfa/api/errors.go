@@ -40,6 +40,10 @@ func (e *apiError) Error() string {
 
 func (e *apiError) Unwrap() error { return e.cause }
 
+// refusedToken is what the person is told of an access token, before the
+// reason.
+const refusedToken = "The access token is not valid: "
+
 // realm names the protection space in challenges (RFC 9110, 11.5).
 const realm = `Bearer realm="mfa"`
 
@@ -99,7 +103,7 @@ func translate(err error) *apiError {
 		reason := cutSentinel(err, bearer.ErrInvalidToken)
 		return &apiError{
 			status: http.StatusUnauthorized, code: "invalid_token",
-			message:   "The access token is not valid: " + reason,
+			message:   refusedToken + reason,
 			challenge: realm + `, error="invalid_token", error_description="` + quotable(reason) + `"`,
 		}
 	case errors.Is(err, bearer.ErrKeysUnavailable):
@@ -175,6 +179,9 @@ func lockedOut(e *mfa.LockedError) *apiError {
 	return locked
 }
 
+// maxLoggedPath is how much of a path is written to the log, in bytes.
+const maxLoggedPath = 256
+
 // fail writes err as the answer. What is this side's fault is logged as an
 // error; why a proof was refused, which the client is not told, for whoever
 // is asked about it.
@@ -189,7 +196,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 			level = zap.ErrorLevel
 		}
 		h.log.Log(level, "request refused",
-			zap.String("method", r.Method), zap.String("path", r.URL.Path),
+			zap.String("method", r.Method), zap.String("path", cut(r.URL.Path, maxLoggedPath)),
 			zap.Int("status", e.status), zap.String("code", e.code), zap.Error(e.cause))
 	}
 	discardBody(w, r)

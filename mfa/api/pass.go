@@ -75,6 +75,7 @@ func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *Presented {
 	if found.assertion != "" {
 		c, err := h.complete(r, found)
 		if err != nil {
+			h.noteRefused(r, err)
 			h.refuse(w, r, err)
 			return nil
 		}

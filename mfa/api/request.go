@@ -196,10 +196,12 @@ func describe(t reflect.Type) string {
 }
 
 // shorten keeps an error text readable whatever was sent.
-func shorten(name string) string {
-	const most = 40
-	if len(name) <= most {
-		return name
+func shorten(name string) string { return cut(name, 40) }
+
+// cut returns the first bytes of text, most at most.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return strings.ToValidUTF8(name[:most], "") + "…"
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -45,7 +45,7 @@ func JWKSFile(path string, log *zap.Logger) (KeySource, error) {
 	source.parse = func(data []byte) (*keySet, error) {
 		set, skipped, err := parseJWKS(data, true)
 		for _, reason := range skipped {
-			source.log.Warn("passing over a key", zap.String("file", path), zap.Error(reason))
+			source.log.Warn("passing over a key", zap.String("file", path), zap.String("reason", reason.Error()))
 		}
 		return set, err
 	}

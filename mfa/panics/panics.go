@@ -31,6 +31,7 @@ const (
 	Stop        Place = "stop"         // one that stops
 	Events      Place = "events"       // a subscriber of Caddy's events
 	Notices     Place = "notices"      // sending notifications
+	Log         Place = "log"          // writing log lines that were left out
 	Mail        Place = "mail"         // the end of a mail server's patience
 	Sweep       Place = "sweep"        // removing records that have run out
 	Keys        Place = "keys"         // following the key file
@@ -44,7 +45,7 @@ const (
 
 // Places are all of them.
 var Places = []Place{
-	Request, Gate, Demo, Admin, Start, Stop, Events, Notices, Mail, Sweep, Keys, KeyFetch,
+	Request, Gate, Demo, Admin, Start, Stop, Events, Notices, Log, Mail, Sweep, Keys, KeyFetch,
 	StoreOpen, StoreCache, StoreWatch, StoreNotify, StoreCall,
 }
 
