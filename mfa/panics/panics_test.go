@@ -99,7 +99,7 @@ func TestAPanicIsLoggedOnceAMinuteWithItsStack(t *testing.T) {
 	if first["place"] != "gate" || !strings.Contains(first["stack"].(string), "TestAPanicIsLogged") || len(first["panic"].(string)) > maxText+3 {
 		t.Errorf("the line is %v", first)
 	}
-	if third["suppressed"] != uint64(99) || third["panic"] != "again" {
+	if third["left_out"] != uint64(99) || third["panic"] != "again" {
 		t.Errorf("the line after a minute is %v", third)
 	}
 	if r.places[Gate].count != 102 {

@@ -76,7 +76,7 @@ func (r *reporter) report(place Place, value any) {
 	}
 	logger().Error("recovered from a panic: this is a bug, please report it",
 		zap.String("place", string(place)), zap.String("panic", text),
-		zap.Uint64("suppressed", suppressed), zap.String("stack", stack))
+		zap.Uint64("left_out", suppressed), zap.String("stack", stack))
 }
 
 // count counts a panic, and says whether it is to be logged, and with how
