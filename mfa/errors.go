@@ -72,6 +72,11 @@ var (
 	// assertion is none that is good.
 	ErrInvalidAssertion = errors.New("assertion is not valid")
 
+	// ErrUndecidedAssertion is returned when an assertion is of a key that is
+	// not known, and the store cannot be asked about it just now. It wraps
+	// ErrInvalidAssertion.
+	ErrUndecidedAssertion = fmt.Errorf("%w: its key is not known yet", ErrInvalidAssertion)
+
 	// ErrMailNotSent is returned when the mail system did not take a mail.
 	ErrMailNotSent = errors.New("mail could not be sent")
 )

@@ -181,7 +181,8 @@ func New(config Config) (*Service, error) {
 		records:              nearcache.NewView(near, documents.recentOf),
 		enforcements:         nearcache.NewView(near, documents.enforcementOf),
 	}
-	s.signing = signing{documents: documents, now: config.Now, issuer: config.AssertionIssuer, lifetime: tokenLifetime}
+	s.signing.documents, s.signing.now = documents, config.Now
+	s.signing.issuer, s.signing.lifetime = config.AssertionIssuer, tokenLifetime
 	s.signing.near = nearcache.NewView(near, s.signing.open)
 	for _, kind := range config.Kinds {
 		if _, twice := s.kinds[kind.Type()]; twice || !kind.Type().Known() {

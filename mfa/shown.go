@@ -32,13 +32,17 @@ type Shown struct {
 func IsAssertion(token string) bool { return assertion.IsAssertion(token) }
 
 // OpenAssertion verifies an assertion of ours. ErrInvalidAssertion is
-// returned when it is not one, or has run out. Whether its session goes on,
+// returned when it is not one, or has run out; ErrUndecidedAssertion, which
+// wraps it, when its key may be one that another node has just made. Whether its session goes on,
 // Live says.
 func (s *Service) OpenAssertion(ctx context.Context, token string) (*Shown, error) {
 	if err := s.documents.ready(); err != nil {
 		return nil, err
 	}
 	claims, err := s.signing.verify(ctx, token)
+	if errors.Is(err, errThrottled) {
+		return nil, ErrUndecidedAssertion
+	}
 	if errors.Is(err, assertion.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidAssertion, err)
 	}

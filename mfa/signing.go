@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/assertion"
@@ -27,6 +28,9 @@ type signing struct {
 	lifetime  time.Duration // how long an assertion may live
 	now       func() time.Time
 	near      nearcache.View[*signingKeys]
+
+	last  atomic.Pointer[signingKeys] // as they were read last, nil before
+	looks looks
 }
 
 // signingKeys are the keys as they were read.
@@ -46,6 +50,9 @@ func (s *signing) current(ctx context.Context) (*signingKeys, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading signing keys: %w", err)
+	}
+	if s.last.Load() != keys {
+		s.last.Store(keys)
 	}
 	return keys, nil
 }
@@ -67,28 +74,6 @@ func (s *signing) open(_ string, sealed []byte) (*signingKeys, int, error) {
 		keyring: keyring,
 		codec:   assertion.NewCodec(s.issuer, keyring, s.documents.keys),
 	}, len(sealed), nil
-}
-
-// verify opens an assertion with the keys. Another node may have signed it by
-// one that it made a moment ago.
-func (s *signing) verify(ctx context.Context, token string) (assertion.Claims, error) {
-	codec, err := s.codec(ctx)
-	if err != nil {
-		return assertion.Claims{}, err
-	}
-	claims, err := codec.Verify(token, s.now())
-	if !errors.Is(err, assertion.ErrUnknownKey) {
-		return claims, err
-	}
-	sealed, err := s.documents.store.Get(ctx, signingKey)
-	if err != nil {
-		return assertion.Claims{}, fmt.Errorf("reading signing keys: %w", err)
-	}
-	keys, _, err := s.open(signingKey, sealed)
-	if err != nil {
-		return assertion.Claims{}, err
-	}
-	return keys.codec.Verify(token, s.now())
 }
 
 // make makes the first key, unless another node has made one.
@@ -136,7 +121,7 @@ func (s *signing) ready(ctx context.Context) error {
 // JWKS returns the public keys that assertions are verified with (RFC 7517,
 // 5).
 func (s *Service) JWKS(ctx context.Context) ([]byte, error) {
-	keys, err := s.signing.current(ctx)
+	keys, err := s.signing.published(ctx)
 	if err != nil {
 		return nil, err
 	}

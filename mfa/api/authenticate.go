@@ -176,7 +176,7 @@ func (h *Handler) complete(r *http.Request, found *Presented) (credentials, erro
 	shown := found.shown
 	if !found.opened {
 		opened, err := h.open(ctx, found.cookie)
-		if err != nil {
+		if err != nil || opened.undecided {
 			return c, err
 		}
 		shown = opened.shown
@@ -219,6 +219,8 @@ type opened struct {
 	// authorization is the header that the access token in it makes, "" where
 	// there is none. shown.Bearer is a part of it.
 	authorization string
+	// undecided says that it may yet be found good.
+	undecided bool
 }
 
 // open returns what an assertion tells, nothing when it is no good any more
@@ -231,7 +233,7 @@ func (h *Handler) open(ctx context.Context, token string) (opened, error) {
 		}
 		shown, err := h.service.OpenAssertion(ctx, token)
 		if isInvalidAssertion(err) {
-			return opened{}, nil
+			return opened{undecided: errors.Is(err, mfa.ErrUndecidedAssertion)}, nil
 		}
 		if err != nil {
 			return opened{}, err

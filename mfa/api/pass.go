@@ -65,7 +65,7 @@ func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *Presented {
 		// Where it cannot be said now whether the cookie is good, it is left
 		// as it is: nothing on this route depends on it.
 		o, err := h.open(r.Context(), found.cookie)
-		if err == nil {
+		if err == nil && !o.undecided {
 			found.opened, found.shown = true, o.shown
 			if o.shown == nil {
 				clearCookie(w)

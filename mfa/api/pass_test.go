@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
@@ -89,6 +90,28 @@ func TestAnAssertionBesideAnotherAuthorizationGetsToNoUpstream(t *testing.T) {
 			t.Fatal("passed")
 		}
 		wantError(t, a.ResponseRecorder, 400, "invalid_request", "")
+	}
+}
+
+func TestACookieIsKeptWhileItsKeyMayBeAnotherNodesNewOne(t *testing.T) {
+	f := &faulty{}
+	e := newEdge(t, func(c *api.Config) { f.Service, c.Service = c.Service, f })
+	p := e.enrolled(alice)
+	f.open = mfa.ErrUndecidedAssertion
+	request := func() *http.Request { return e.request("GET", "/open", p.token, "Cookie", "__Host-mfa="+p.cookie) }
+	r := request()
+	found, a := e.pass(r)
+	if found == nil || r.Header["Cookie"] != nil || a.Header()["Set-Cookie"] != nil {
+		t.Errorf("%v, answer %d %v", r.Header, a.Code, a.Header())
+	}
+	gate := api.NewGate(e.handler, api.Policy{})
+	w := httptest.NewRecorder()
+	if o := gate.Check(w, request(), "/open", nil); o.Pass || o.Decision != api.NoFactor || w.Header()["Set-Cookie"] != nil {
+		t.Errorf("at a gate: %+v, %v", o, w.Header())
+	}
+	found, a = e.pass(e.request("GET", "/open", p.full))
+	if found != nil || a.Code != 401 {
+		t.Errorf("a bearer: answer %d %v", a.Code, a.Header())
 	}
 }
 

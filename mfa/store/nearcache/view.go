@@ -32,6 +32,28 @@ func (v View[T]) ReadStale(ctx context.Context, key string) (T, error) {
 	return v.typed(v.cache.read(ctx, key, v.decode, true))
 }
 
+// Renew is Read, except that it asks the store also where a copy would do.
+// The copy stays when the store does not answer.
+func (v View[T]) Renew(ctx context.Context, key string) (T, error) {
+	return v.typed(v.cache.fetch(ctx, key, v.decode, v.cache.copies.get(key)))
+}
+
+// Held returns a copy of the document under key that was true no longer than
+// Config.Bound ago, or, with stale, Config.Stale ago. It asks nobody; ok is
+// false where there is no such copy.
+func (v View[T]) Held(key string, stale bool) (value T, ok bool) {
+	age := v.cache.bound
+	if stale {
+		age = v.cache.stale
+	}
+	held := v.cache.copies.get(key)
+	if held == nil || !v.cache.within(held, age) {
+		return value, false
+	}
+	held.use()
+	return held.value.(T), true
+}
+
 func (v View[T]) typed(value any, err error) (T, error) {
 	if err != nil {
 		var none T
