@@ -276,7 +276,7 @@ func (in *instance) named(r *http.Request) (mfa.Account, error) {
 			return mfa.Account{}, err
 		}
 		for _, account := range page {
-			if account.Subject == subject {
+			if in.service.Is(account, subject) {
 				found = append(found, account)
 			}
 		}

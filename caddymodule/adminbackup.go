@@ -72,6 +72,8 @@ func (in *instance) adminRestore(w http.ResponseWriter, r *http.Request) error {
 		return adminError(http.StatusConflict, err)
 	case errors.Is(err, mfa.ErrForeignBackup), errors.Is(err, store.ErrBadSnapshot):
 		return adminError(http.StatusUnprocessableEntity, err)
+	case err != nil:
+		return err
 	}
-	return err
+	return joinAddressSubjects(r.Context(), in.service, in.app.log) // of an older version's backup
 }

@@ -59,7 +59,9 @@ type Bearer struct {
 	Cookie string `json:"cookie,omitempty"`
 
 	// Claims maps subject, email, organization and roles to the claims they
-	// are read from; a dotted path reaches into objects. Roles may be one
+	// are read from; a dotted path reaches into objects. Where subject and
+	// email are the same claim, subjects are addresses and compared without
+	// case (A to Z). Roles may be one
 	// text, which is split at blanks where the claim is scope or scp, a list
 	// of texts or of objects (name, role, value, authority), or an object whose
 	// members are called as the roles; organizations may be a text, a number, a

@@ -80,6 +80,7 @@ func (a *App) serviceConfig(st store.Store, keys *seal.Keys, journal mfa.Journal
 		AdminRoles:           a.AdminRoles,
 		Lockout:              a.lockout(),
 		Journal:              journal,
+		AddressSubjects:      func(string) bool { return a.verifier.AddressSubjects() },
 	}
 	if remote, ok := a.engine.(Remote); ok {
 		remote.NearOptions().set(&config)

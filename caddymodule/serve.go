@@ -69,6 +69,9 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making service: %w", err)
 	}
+	if err := joinAddressSubjects(ctx, service, a.log); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
 	keyFile, err := a.newKeyFile(st, keys, journal)
 	if err != nil {
 		return nil, fmt.Errorf("key_file: %w", err)

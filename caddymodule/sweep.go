@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa"
 )
 
 // Records that say nothing any more do no harm but for their room. They
@@ -27,10 +29,30 @@ func (in *instance) sweep(ctx context.Context) {
 			if err == nil {
 				_, err = in.keys.ResealAll(ctx) // where a rotation was broken off
 			}
+			if err == nil {
+				// A node of an older version may have made some meanwhile.
+				err = joinAddressSubjects(ctx, in.service, in.app.log)
+			}
 			if err != nil && ctx.Err() == nil {
 				in.app.log.Warn("sweeping store", zap.Error(err))
 			}
 			timer.Reset(sweepInterval)
 		}
 	}
+}
+
+// joinAddressSubjects has records of people whose subject is an e-mail address
+// where they are looked for, whatever case it was written in.
+func joinAddressSubjects(ctx context.Context, service *mfa.Service, log *zap.Logger) error {
+	joined, err := service.JoinAddressSubjects(ctx)
+	for _, j := range joined {
+		if j.Dropped {
+			log.Warn("somebody had two records, under an e-mail address in two cases: the one in lower case is kept, the factors of the other are gone",
+				zap.String("issuer", j.Issuer), zap.String("subject", j.Subject))
+		}
+	}
+	if len(joined) > 0 {
+		log.Info("records of e-mail addresses with capital letters were moved to lower case", zap.Int("records", len(joined)))
+	}
+	return err
 }

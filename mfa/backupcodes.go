@@ -76,6 +76,9 @@ func (s *Service) spendBackupCode(u *user, account, code string) (spent, known b
 	if len(code) > longest {
 		return false, false
 	}
+	if u.CodesOf != "" {
+		account = u.CodesOf
+	}
 	label, secret := codeLabel(account), []byte(normalizeCode(code))
 	matches := func(hash []byte) bool { return s.documents.keys.Matches(label, secret, hash) }
 	if i := slices.IndexFunc(u.BackupCodes, matches); i >= 0 {
@@ -89,7 +92,7 @@ func (s *Service) spendBackupCode(u *user, account, code string) (spent, known b
 // setBackupCodes makes hashes the set, of the level acr, and voids the one
 // before. The sessions that its codes opened end, but for the one that asks.
 func (u *user) setBackupCodes(hashes [][]byte, acr, asking string) {
-	u.BackupCodes, u.SpentCodes, u.BackupACR = hashes, nil, codesLevel(acr)
+	u.BackupCodes, u.SpentCodes, u.BackupACR, u.CodesOf = hashes, nil, codesLevel(acr), ""
 	for _, s := range slices.Clone(u.Sessions) {
 		if s.Method == MethodBackupCode && s.ID != asking {
 			u.endSession(s.ID)

@@ -13,6 +13,9 @@ import (
 type Caller struct {
 	Issuer  string
 	Subject string
+	// Claimed is the subject as the token writes it, where Subject is an e-mail
+	// address in another case; "" otherwise.
+	Claimed string
 	Email   string // "" when the token claims none
 	// Organizations and Roles are what the token claims, nil for none.
 	Organizations []string
@@ -64,6 +67,14 @@ func pairKey(issuer, name string) string {
 func (c Caller) name() string {
 	if c.Email != "" {
 		return c.Email
+	}
+	return c.claimedSubject()
+}
+
+// claimedSubject is the subject as the token writes it.
+func (c Caller) claimedSubject() string {
+	if c.Claimed != "" {
+		return c.Claimed
 	}
 	return c.Subject
 }

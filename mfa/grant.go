@@ -60,7 +60,7 @@ func (s *Service) grant(ctx context.Context, caller Caller, shown session) (*Gra
 		expiry = shown.ExpiresAt
 	}
 	claims := assertion.Claims{
-		Subject:  caller.Subject,
+		Subject:  caller.claimedSubject(),
 		IDP:      caller.Issuer,
 		Audience: s.audience,
 		AMR:      shown.AMR,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
 )
 
@@ -109,8 +110,8 @@ func (u *user) notice(kind EventKind, method factor.Type, name string, now time.
 	var to []string
 	seen := make(map[string]bool)
 	add := func(address string) {
-		if address != "" && !seen[address] {
-			seen[address] = true
+		if folded := mailbox.Fold(address); address != "" && !seen[folded] {
+			seen[folded] = true
 			to = append(to, address)
 		}
 	}

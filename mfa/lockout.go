@@ -73,6 +73,11 @@ func (l lockout) check(now time.Time) error {
 	return nil
 }
 
+// worse reports whether l keeps codes off for longer than other.
+func (l lockout) worse(other lockout) bool {
+	return l.InARow > other.InARow || l.InARow == other.InARow && l.Until.After(other.Until)
+}
+
 func (l lockout) off() bool { return l.InARow >= maxInARow }
 
 // fail counts a wrong code and reports whether it locked code entry.

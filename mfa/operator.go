@@ -97,7 +97,7 @@ func (s *Service) Accounts(ctx context.Context, cursor string, limit int) (page 
 // Account returns the record of a person. ErrNoUser is returned when there
 // is none.
 func (s *Service) Account(ctx context.Context, issuer, subject string) (Account, error) {
-	u, err := s.read(ctx, Caller{Issuer: issuer, Subject: subject})
+	u, err := s.read(ctx, Caller{Issuer: issuer, Subject: s.subject(issuer, subject)})
 	if err != nil {
 		return Account{}, err
 	}
@@ -110,7 +110,7 @@ func (s *Service) Account(ctx context.Context, issuer, subject string) (Account,
 // operate changes a person's record on the operator's behalf. ErrNoUser is
 // returned when there is none.
 func (s *Service) operate(ctx context.Context, issuer, subject string, decide func(u *user, now time.Time) (EventKind, *Notice)) error {
-	return s.changeRecord(ctx, accountKey(issuer, subject), change{
+	return s.changeRecord(ctx, accountKey(issuer, s.subject(issuer, subject)), change{
 		byOther: true,
 		decide: func(_ transaction, u *user, now time.Time) ([]Event, []*Notice, error) {
 			if u.Subject == "" {

@@ -18,6 +18,7 @@ import (
 // the caller's own factor would go and one of their organizations demands
 // one.
 func (s *Service) Reset(ctx context.Context, caller Caller, subject string, mustEnroll bool) error {
+	subject = s.subject(caller.Issuer, subject)
 	if subject == "" || accountKey(caller.Issuer, subject) == caller.accountKey() {
 		err := s.changeUnlessEnforced(ctx, caller, func(u *user, now time.Time) ([]Event, []*Notice, error) {
 			told := u.reset(mustEnroll, now)

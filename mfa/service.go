@@ -76,6 +76,10 @@ type Config struct {
 	Journal Journal
 	// Notifier tells people of changes by mail; nil means nobody does.
 	Notifier Notifier
+	// AddressSubjects reports whether an issuer's subjects are e-mail addresses,
+	// which name the same person in any case; nil means that none are. Callers'
+	// subjects must then be in lower case, as bearer.Identity has them.
+	AddressSubjects func(issuer string) bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -105,6 +109,7 @@ type Service struct {
 	adminRoles           []string
 	journal              Journal
 	notifier             Notifier
+	addressSubjects      func(issuer string) bool
 	now                  func() time.Time
 	// near has what gates ask with every request.
 	near         *nearcache.Cache
@@ -176,6 +181,7 @@ func New(config Config) (*Service, error) {
 		adminRoles:           config.AdminRoles,
 		journal:              config.Journal,
 		notifier:             config.Notifier,
+		addressSubjects:      config.AddressSubjects,
 		now:                  config.Now,
 		near:                 near,
 		records:              nearcache.NewView(near, documents.recentOf),

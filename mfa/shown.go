@@ -49,10 +49,11 @@ func (s *Service) OpenAssertion(ctx context.Context, token string) (*Shown, erro
 	if err != nil {
 		return nil, err
 	}
+	subject := s.subject(claims.IDP, claims.Subject)
 	return &Shown{
-		Issuer: claims.IDP, Subject: claims.Subject, Session: claims.Session,
+		Issuer: claims.IDP, Subject: subject, Session: claims.Session,
 		Methods: claims.Methods, AMR: claims.AMR, ACR: claims.ACR, AuthTime: claims.AuthTime,
 		ExpiresAt: claims.Expiry, Bearer: claims.Bearer,
-		key: userPrefix + accountKey(claims.IDP, claims.Subject),
+		key: userPrefix + accountKey(claims.IDP, subject),
 	}, nil
 }

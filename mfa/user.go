@@ -32,6 +32,9 @@ type user struct {
 	// those of the same set that were.
 	BackupCodes [][]byte `json:"backupCodes,omitempty"`
 	SpentCodes  [][]byte `json:"spentCodes,omitempty"`
+	// CodesOf is the account key that the hashes of the codes name, "" for the
+	// record's own; see Service.JoinAddressSubjects.
+	CodesOf string `json:"codesOf,omitempty"`
 	// BackupACR is the level of the codes; see user.upgrade for "".
 	BackupACR string `json:"backupAcr,omitempty"`
 	// Lockout counts wrong codes at logins.

@@ -276,6 +276,7 @@ func (h *Handler) callerOf(r *http.Request, c credentials) mfa.Caller {
 	caller := mfa.Caller{
 		Issuer:        c.identity.Issuer,
 		Subject:       c.identity.Subject,
+		Claimed:       c.identity.Claimed,
 		Email:         c.identity.Email,
 		Organizations: c.identity.Organizations,
 		Roles:         c.identity.Roles,

@@ -126,7 +126,7 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		// A header's outer blanks get lost: the upstream would take "bob " for bob.
 		return Outcome{Decision: Refused, Refusal: errUnusable("its subject begins or ends with a blank")}
 	}
-	user := User{ID: c.identity.Subject, Issuer: c.identity.Issuer, Email: c.identity.Email}
+	user := User{ID: c.identity.ClaimedSubject(), Issuer: c.identity.Issuer, Email: c.identity.Email}
 	if c.staleCookie {
 		clearCookie(w)
 	}

@@ -66,7 +66,7 @@ func (c *Cached) Verify(ctx context.Context, token string) (Identity, error) {
 // the garbage collector has little to look at. Size is about how much memory
 // all that it points to takes, in bytes.
 func (i Identity) packed() (_ Identity, size int) {
-	length, count := len(i.Issuer)+len(i.Subject)+len(i.Email), 0
+	length, count := len(i.Issuer)+len(i.Subject)+len(i.Claimed)+len(i.Email), 0
 	measure := func(list []string) {
 		count += len(list)
 		for _, text := range list {
@@ -103,6 +103,7 @@ func (i Identity) packed() (_ Identity, size int) {
 	}
 	pack(&i.Issuer)
 	pack(&i.Subject)
+	pack(&i.Claimed)
 	pack(&i.Email)
 	i.Organizations = packed(i.Organizations)
 	i.Roles = packed(i.Roles)

@@ -3,6 +3,8 @@ package bearer
 import (
 	"strings"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 )
 
 // Identity is what a verified token says about its holder.
@@ -13,6 +15,11 @@ type Identity struct {
 	// Subject is never empty. An integer subject stands here in decimal,
 	// so that 42 and "42" are the same person.
 	Subject string
+
+	// Claimed is the subject as the token writes it. Subject is in lower case
+	// where it is an e-mail address; see Verifier.AddressSubjects. "" means
+	// that they are the same.
+	Claimed string
 
 	Email         string   // "" when not claimed
 	Organizations []string // nil when not claimed
@@ -46,7 +53,9 @@ type Identity struct {
 // (https://example.com/roles), then as a dotted path into objects
 // (realm_access.roles). A claim that is null counts as absent.
 type Claims struct {
-	// Subject is a string or an integer; default "sub".
+	// Subject is a string or an integer; default "sub". Where it is the claim
+	// that Email names, subjects are e-mail addresses, and compared without
+	// case.
 	Subject string
 
 	// Email is a string; default "email". Anything else counts as absent:
@@ -142,7 +151,24 @@ func (n claimNames) identity(claims object) (Identity, error) {
 	if strings.TrimSpace(identity.Subject) == "" {
 		return Identity{}, invalid(n.subject.label + " is missing or empty")
 	}
+	if n.addressSubjects() {
+		if folded := mailbox.Fold(identity.Subject); folded != identity.Subject {
+			identity.Subject, identity.Claimed = folded, identity.Subject
+		}
+	}
 	return identity, nil
+}
+
+// addressSubjects reports whether subjects are e-mail addresses: both are read
+// from the same claim.
+func (n claimNames) addressSubjects() bool { return n.subject.name == n.email.name }
+
+// ClaimedSubject is the subject as the token writes it.
+func (i Identity) ClaimedSubject() string {
+	if i.Claimed != "" {
+		return i.Claimed
+	}
+	return i.Subject
 }
 
 // orAbsent is value, or nothing when it could not be read.

@@ -94,6 +94,11 @@ func New(config Config) (*Verifier, error) {
 	}, nil
 }
 
+// AddressSubjects reports whether the subjects of identities are e-mail
+// addresses, because they are read from the claim of the e-mail address. Such
+// subjects are in lower case.
+func (v *Verifier) AddressSubjects() bool { return v.claims.addressSubjects() }
+
 // Prefetch has the keys read or fetched if that is yet to be done, so that
 // a wrong address is in the log before the first token comes, and that
 // token does not wait. It returns within some seconds.

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -43,6 +44,9 @@ const (
 	StoreCall   Place = "store_call"   // one call of a store
 )
 
+// serves reports whether net/http recovers what panics there.
+func (p Place) serves() bool { return p == Request || p == Gate || p == Demo || p == Admin }
+
 // Places are all of them.
 var Places = []Place{
 	Request, Gate, Demo, Admin, Start, Stop, Events, Notices, Log, Mail, Sweep, Keys, KeyFetch,
@@ -58,6 +62,9 @@ var ErrPanicked = errors.New("a panic, which is a bug: see the log")
 // nothing when there is no panic.
 func Recover(place Place, then func(err error)) {
 	if value := recover(); value != nil {
+		if value == http.ErrAbortHandler && place.serves() {
+			panic(value) // no bug: it is how a handler ends a connection
+		}
 		report(place, value)
 		then(fmt.Errorf("%s: %w", place, ErrPanicked))
 	}

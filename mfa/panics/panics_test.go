@@ -3,6 +3,7 @@ package panics
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,24 @@ func TestACallThatPanicsIsAnError(t *testing.T) {
 	Func(Request, func() { panic(nil) })()
 	if got := Count(Request) - before; got != 4 {
 		t.Errorf("%d panics are counted, want 4", got)
+	}
+}
+
+func TestAHandlerMayStillEndItsConnection(t *testing.T) {
+	before := Count(Admin)
+	func() {
+		defer func() {
+			if r := recover(); r != http.ErrAbortHandler {
+				t.Errorf("the connection goes on: %v", r)
+			}
+		}()
+		_ = Try(Admin, func() error { panic(http.ErrAbortHandler) })
+	}()
+	if Count(Admin) != before {
+		t.Error("it is counted as a bug")
+	}
+	if Do(Sweep, func() { panic(http.ErrAbortHandler) }) { // which nobody else would recover
+		t.Error("a panic counts as a return")
 	}
 }
 

@@ -114,3 +114,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestFoldingJoinsNoTwoPeople(t *testing.T) {
+	for input, want := range map[string]string{
+		"Bob@X.org": "bob@x.org", "bob@x.org": "bob@x.org", "bo\u212a@x.org": "bo\u212a@x.org", "ÄB@x.org": "Äb@x.org", "": "", "@[`{": "@[`{",
+	} {
+		if got := mailbox.Fold(input); got != want {
+			t.Errorf("%q becomes %q, want %q", input, got, want)
+		}
+	}
+}
