@@ -2,8 +2,10 @@ package gate_test
 
 import (
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
@@ -36,6 +38,32 @@ func TestACookieIsFoundInEverySpellingThatSomeServerReads(t *testing.T) {
 		{[]string{"my session=y; my_session=x"}, []string{"x"}, false},
 		{[]string{"\xa0my_session=y; my_session=x"}, []string{"x"}, false}, // a blank in Latin-1
 		{[]string{"MY_SESSION=y"}, nil, false},
+		// Percent-encoded.
+		{[]string{"my_session=x; %6Dy_session=y"}, []string{"x"}, false},
+		{[]string{"%6dy_session=y; my_session=x"}, []string{"x"}, false},
+		{[]string{"my_session=x; %6d%79%5f%73%65%73%73%69%6f%6e=y"}, []string{"x"}, false},
+		{[]string{"my_session=x", "my%5Fsession=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my_sessio%4E=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; %256Dy_session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; %25256Dy_session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; %%36dy_session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; %25%36%44y_session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my%2Esession=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my%20session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my+session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my%5Bsession=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; %20my_session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; +%09%20my_session=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my_session%20 %09=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my_session%00.z=y"}, []string{"x"}, false},
+		{[]string{"my_session=x; my_session%C2%A0=y"}, []string{"x"}, false},
+		{[]string{"a=1,%6Dy_session=y; my_session=x"}, []string{"x"}, false},
+		{[]string{"%6Dy_session=y"}, nil, false},
+		// Other cookies stay what they are, whatever their values.
+		{[]string{"my_session=x; back=%2F%3Ba%20my_session%3D1; q=%my_session=1; p=50%"}, []string{"x"}, true},
+		{[]string{"my_session=x; q=a%20my_session=1; r=a%3Bmy_session=2; s=a+my_session=3"}, []string{"x"}, true},
+		{[]string{"my_session=x%3D%3D; %zzmy_session=1; my_session%2E=2; my_session%3D=3; %25"}, []string{"x%3D%3D"}, true},
+		{[]string{"my_session=x; %78my_session=1; my_session%78=1; %2525256Dy_session=4"}, []string{"x"}, true},
 	} {
 		values, sure := gate.Cookies(http.Header{"Cookie": test.lines}, "my_session")
 		if !slices.Equal(values, test.values) || sure != test.sure {
@@ -48,6 +76,7 @@ func FuzzNoCookieOfTheNameIsMissed(f *testing.F) {
 	f.Add("a=1; s=2; b=3")
 	f.Add("s=1;s;s =2")
 	f.Add(` s=;s=";s="`)
+	f.Add("s=1;%73=2;%2573%00=3;%%37%33=4;+s%=5")
 	f.Fuzz(func(t *testing.T, line string) {
 		h := http.Header{"Cookie": {line}}
 		values, sure := gate.Cookies(h, "s")
@@ -110,6 +139,32 @@ func FuzzARemovedCookieIsGoneForEveryReader(f *testing.F) {
 		others := slices.DeleteFunc(before, func(c *http.Cookie) bool { return c.Name == "s" })
 		if after := r.Cookies(); !slices.EqualFunc(after, others, func(a, b *http.Cookie) bool { return a.String() == b.String() }) {
 			t.Errorf("%q: left %v, want %v", line, after, others)
+		}
+	})
+}
+
+// A server that splits the pairs and then decodes their names, as Perl's CGI
+// does, finds no cookie that goes unnoticed.
+func FuzzNoEncodedCookieOfTheNameIsMissed(f *testing.F) {
+	f.Add("a_b=1; %61_b=2")
+	f.Add("a_b=1; a%5fb%20=2")
+	f.Add("%2561%255F%62=1;+a+b=2")
+	f.Fuzz(func(t *testing.T, line string) {
+		found, sure := gate.Cookies(http.Header{"Cookie": {line}}, "a_b")
+		read := 0
+		for pair := range strings.SplitSeq(line, ";") {
+			name, _, assigned := strings.Cut(pair, "=")
+			for range 3 {
+				if decoded, err := url.QueryUnescape(name); err == nil {
+					name = decoded
+				}
+			}
+			if assigned && strings.TrimSpace(name) == "a_b" {
+				read++
+			}
+		}
+		if sure && read > len(found) {
+			t.Errorf("%q: %d are read, and %q found", line, read, found)
 		}
 	})
 }

@@ -14,18 +14,26 @@ const identityPrefix = "x-mfa-"
 // StripIdentity takes out of a request the headers that only the edge may
 // set, X-MFA-*, in every spelling that a backend may read as one of them:
 // from the headers, from the trailers, announced or not, and from the lists
-// Connection and Trailer. By a mention in Connection a client would have the
-// proxy drop those that the edge sets (RFC 9110, 7.6.1). From the trailers it
-// also takes those by which a backend that merges them with the headers would
-// come to another caller than the edge. The headers are changed in place, and
-// the body is replaced where trailers may follow it.
+// Connection and Trailer. It also takes out HTTP2-Settings, see Upgrades.
+//
+// From Connection it takes every name but close, keep-alive and upgrade. The
+// proxy drops what is named there (RFC 9110, 7.6.1): a client could have it
+// drop what the edge sets, or the access token that the edge has judged. A
+// header that was named stays, as if it had not been.
+//
+// From the trailers it also takes those by which a backend that merges them
+// with the headers would come to another caller than the edge. The headers are
+// changed in place, and the body is replaced where trailers may follow it.
 func StripIdentity(r *http.Request) {
 	for name, values := range r.Header {
 		switch {
-		case isIdentity(name):
+		case isIdentity(name), isSettings(name):
 			delete(r.Header, name)
-		case listsHeaders(name):
-			stripList(r.Header, name, values)
+		// The length first: it is asked about every header.
+		case len(name) == len("Connection") && strings.EqualFold(name, "Connection"):
+			stripList(r.Header, name, values, isNomination)
+		case len(name) == len("Trailer") && strings.EqualFold(name, "Trailer"):
+			stripList(r.Header, name, values, isIdentity)
 		}
 	}
 	stripTrailers(r)
@@ -70,31 +78,35 @@ func StripPaths(r *http.Request) {
 	}
 }
 
-// listsHeaders reports whether the header called name lists names of others.
-// It looks at the length first: it is asked about every header.
-func listsHeaders(name string) bool {
+// isNomination reports whether name, in Connection, makes a proxy drop a
+// header that the client sent on purpose, or that the edge sets.
+func isNomination(name string) bool {
 	switch len(name) {
-	case len("Connection"):
-		return strings.EqualFold(name, "Connection")
-	case len("Trailer"):
-		return strings.EqualFold(name, "Trailer")
+	case 0:
+		return false
+	case len("close"):
+		return !strings.EqualFold(name, "close")
+	case len("upgrade"):
+		return !strings.EqualFold(name, "upgrade")
+	case len("keep-alive"):
+		return !strings.EqualFold(name, "keep-alive")
 	}
-	return false
+	return true
 }
 
-// stripList takes the names out of a header that lists names, and the header
-// when it lists nothing else. The slice of values is not changed: others may
-// hold it.
-func stripList(h http.Header, list string, values []string) {
-	if !slices.ContainsFunc(values, listsIdentity) {
+// stripList takes the names that are unwanted out of a header that lists
+// names, and the header when it lists nothing else. The slice of values is not
+// changed: others may hold it.
+func stripList(h http.Header, list string, values []string, unwanted func(name string) bool) {
+	if !lists(values, unwanted) {
 		return
 	}
 	var kept []string
-	for _, value := range values {
-		if listsIdentity(value) {
+	for i, value := range values {
+		if lists(values[i:i+1], unwanted) {
 			names := slices.DeleteFunc(strings.Split(value, ","), func(name string) bool {
 				name = strings.TrimSpace(name)
-				return name == "" || isIdentity(name)
+				return name == "" || unwanted(name)
 			})
 			if len(names) == 0 {
 				continue
@@ -110,10 +122,13 @@ func stripList(h http.Header, list string, values []string) {
 	h[list] = kept
 }
 
-func listsIdentity(value string) bool {
-	for name := range strings.SplitSeq(value, ",") {
-		if isIdentity(strings.TrimSpace(name)) {
-			return true
+// lists reports whether one of the values lists an unwanted name.
+func lists(values []string, unwanted func(name string) bool) bool {
+	for _, value := range values {
+		for name := range strings.SplitSeq(value, ",") {
+			if unwanted(strings.TrimSpace(name)) {
+				return true
+			}
 		}
 	}
 	return false
