@@ -21,6 +21,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
 	"github.com/caddymfa/caddy-mfa/mfa/loglimit"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/web"
@@ -105,6 +106,13 @@ type App struct {
 	// Page sets what people meet in a browser.
 	Page *Page `json:"page,omitempty"`
 
+	// Upgrades are protocols, beside websocket, to which clients may have a
+	// backend switch by the Upgrade header, such as tcp or SPDY/3.1. No gate sees
+	// what is sent after the switch: a backend that reads requests there serves
+	// them to anybody, with any X-MFA-*. Protocols that carry HTTP, such as h2c,
+	// are refused. Default: none.
+	Upgrades []string `json:"upgrades,omitempty"`
+
 	// Prefix is the path under which the routes stand, in lower case.
 	// Default: /mfa.
 	Prefix string `json:"prefix,omitempty"`
@@ -117,6 +125,7 @@ type App struct {
 	verifier *bearer.Verifier
 	kinds    []factor.Kind
 	routes   *api.Routes
+	upgrades gate.Upgrades
 	site     *web.Site
 
 	served  bool     // some site has the handler
@@ -161,6 +170,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	var err error
 	if a.routes, err = api.NewRoutes(a.Prefix); err != nil {
 		return fmt.Errorf("prefix: %q: %w", a.Prefix, err)
+	}
+	if a.upgrades, err = gate.NewUpgrades(a.Upgrades); err != nil {
+		return fmt.Errorf("upgrades: %w", err)
 	}
 	if err := a.provisionURLs(); err != nil {
 		return err

@@ -72,6 +72,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		cors_origins <origin...>
 //		enrollment_max_auth_age <duration>
 //		step_up strongest | any
+//		upgrades <protocol...>
 //		prefix <path>
 //	}
 func (a *App) parse(d *caddyfile.Dispenser) error {
@@ -111,6 +112,7 @@ func (a *App) parse(d *caddyfile.Dispenser) error {
 		"cors_origins":            option.Texts(&a.CORSOrigins),
 		"enrollment_max_auth_age": option.Duration(&a.EnrollmentMaxAuthAge),
 		"step_up":                 option.Text((*string)(&a.StepUp)),
+		"upgrades":                option.Texts(&a.Upgrades),
 		"prefix":                  option.Text(&a.Prefix),
 	})
 }

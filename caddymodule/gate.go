@@ -172,10 +172,10 @@ func (g *Gate) decide(w http.ResponseWriter, r *http.Request) (passes bool, err 
 		g.app.metrics.decision(api.Failed)
 		api.AnswerFailure(w)
 	})
-	if r.URL.Opaque != "" {
-		api.BadTarget(w) // see Handler.ServeHTTP
+	if api.RefuseUnreadable(w, r) {
 		return false, nil
 	}
+	g.app.upgrades.Strip(r)
 	if g.policy.Paths != nil {
 		gate.StripPaths(r)
 		if !g.policy.Paths.MatchRequest(sentURL(r), r) {

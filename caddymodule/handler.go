@@ -74,12 +74,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		passes = false
 		api.AnswerFailure(w)
 	})
-	if r.URL.Opaque != "" {
-		// A request target such as http:mfa/setup, which HTTP does not have
-		// (RFC 9112, 3.2) and whose path an upstream may make up.
-		api.BadTarget(w)
+	if api.RefuseUnreadable(w, r) {
 		return false
 	}
+	h.app.upgrades.Strip(r)
 	route, ok := h.routes.Find(r.URL.Path)
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		// Serving a route would undo the refusal of whatever stands before

@@ -22,6 +22,9 @@ func (a *App) expandPlaceholders() error {
 	for i := range a.CORSOrigins {
 		texts[fmt.Sprintf("cors_origins %d", i+1)] = &a.CORSOrigins[i]
 	}
+	for i := range a.Upgrades {
+		texts[fmt.Sprintf("upgrades %d", i+1)] = &a.Upgrades[i]
+	}
 	for i := range a.AdminRoles {
 		texts[fmt.Sprintf("admin_roles %d", i+1)] = &a.AdminRoles[i]
 	}

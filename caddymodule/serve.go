@@ -152,6 +152,10 @@ func (a *App) warn(made mfa.Made) {
 	if open, err := readableByOthers(a.KeyFile); err == nil && open {
 		a.log.Warn("others may read the key file: make it 0600", zap.String("key_file", a.KeyFile))
 	}
+	if len(a.upgrades) > 0 {
+		a.log.Warn("clients may have backends switch to other protocols: no gate sees what is sent after the switch, so make sure that no backend takes requests by them",
+			zap.Strings("upgrades", a.upgrades))
+	}
 	if !a.served {
 		a.log.Warn("no site has the directive mfa: its routes are served nowhere")
 	}

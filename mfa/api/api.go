@@ -192,6 +192,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route *Route
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, route *Route) error {
+	if early(r) {
+		h.exposeRefusal(w, r)
+		return errTooEarly
+	}
 	if !route.Offered() {
 		h.exposeRefusal(w, r)
 		return errNotFound

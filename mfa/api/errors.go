@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
@@ -59,6 +60,11 @@ var (
 	errOrigin = &apiError{
 		status: http.StatusForbidden, code: "origin_not_allowed",
 		message: "An access token in a cookie is accepted only from pages of this site or of an allowed origin: the Origin header is missing or names another.",
+	}
+
+	errTooEarly = &apiError{
+		status: http.StatusTooEarly, code: "too_early",
+		message: "The request came before the TLS handshake was complete, as early data: send it again.",
 	}
 
 	errTooLarge = &apiError{
@@ -210,10 +216,24 @@ func Unavailable(w http.ResponseWriter) {
 	writeError(w, unavailable("MFA is starting or stopping: try again soon.", nil))
 }
 
-// BadTarget answers a request whose target is no path.
-func BadTarget(w http.ResponseWriter) {
+// RefuseUnreadable answers a request that no handler here can judge, and
+// reports whether it did: one whose target is no path, and one that opens a
+// tunnel, in which the upstream may read further requests.
+func RefuseUnreadable(w http.ResponseWriter, r *http.Request) bool {
+	var message string
+	switch {
+	case r.URL.Opaque != "":
+		// A request target such as http:mfa/setup, which HTTP does not have
+		// (RFC 9112, 3.2) and whose path an upstream may make up.
+		message = "The request target is not a path that begins with a slash."
+	case gate.Tunnels(r):
+		message = "The method " + shorten(r.Method) + " opens a tunnel, and this is no proxy."
+	default:
+		return false
+	}
 	setHeaders(w)
-	writeError(w, translate(badRequest("The request target is not a path that begins with a slash.")))
+	writeError(w, translate(badRequest(message)))
+	return true
 }
 
 func writeError(w http.ResponseWriter, e *apiError) {

@@ -71,12 +71,13 @@ const (
 	NoFactor      Decision = "factor_required"
 	Redirected    Decision = "redirected"
 	Refused       Decision = "refused" // a request that cannot be decided: malformed, or of another origin
-	Failed        Decision = "error"   // on this side: closed
+	TooEarly      Decision = "too_early"
+	Failed        Decision = "error" // on this side: closed
 )
 
 // Decisions are all that a gate can decide.
 var Decisions = []Decision{
-	Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, Failed,
+	Passed, PassedTrusted, PassedExcept, PassedNone, Preflight, NoToken, NoFactor, Redirected, Refused, TooEarly, Failed,
 }
 
 // Outcome is what became of a request at a gate.
@@ -112,6 +113,9 @@ func (g *Gate) Guards(u *url.URL) bool { return g.policy.Paths == nil || g.polic
 // the client wrote it, to which a browser comes back; found is what Pass, or
 // a gate before, has found in r, nil for nothing.
 func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, found *Presented) Outcome {
+	if early(r) {
+		return Outcome{Decision: TooEarly, Refusal: errTooEarly}
+	}
 	if g.handler.gatePreflight(w, r) {
 		return Outcome{Decision: Preflight}
 	}

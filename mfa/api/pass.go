@@ -57,8 +57,13 @@ func WithholdBody(r *http.Request) {
 // place: an assertion that came as the bearer is replaced by the login's
 // access token in it, and the cookie is taken out; one that is no good any
 // more is cleared. It returns what it found, nil when it has answered with a
-// refusal.
+// refusal, as to early data: what it could do with that, a replay would do
+// again.
 func (h *Handler) Pass(w http.ResponseWriter, r *http.Request) *Presented {
+	if early(r) {
+		h.refuse(w, r, errTooEarly)
+		return nil
+	}
 	found := &Presented{tokens: presented(r), by: h}
 	if found.cookie != "" {
 		removeAssertionCookie(r)

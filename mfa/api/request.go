@@ -85,8 +85,8 @@ func limitBodyTime(w http.ResponseWriter) (lift func()) {
 // closes a connection with data unread resets it, and the client may lose
 // the answer that says what was wrong.
 func discardBody(w http.ResponseWriter, r *http.Request) {
-	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" {
-		return // a client that waits to be asked for the body sends none
+	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" || early(r) {
+		return // a client that waits to be asked for the body sends none; nothing is read of early data
 	}
 	defer limitBodyTime(w)()
 	_, _ = io.CopyN(io.Discard, r.Body, maxBody) // more than this is the client's risk

@@ -1,0 +1,253 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/caddymfa/caddy-mfa/internal/edgetest"
+)
+
+// h2cBackend accepts upgrades to HTTP/2 as Hypercorn does with its defaults:
+// by Upgrade alone, whatever Connection says of HTTP2-Settings. It keeps the
+// paths of the requests that it serves over HTTP/2, with their X-MFA-User.
+type h2cBackend struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (b *h2cBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "h2c") {
+		fmt.Fprint(w, "HTTP/1.1")
+		return
+	}
+	settings, err := base64.RawURLEncoding.DecodeString(r.Header.Get("HTTP2-Settings"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	conn, stream, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = stream.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+	_ = stream.Flush()
+	new(http2.Server).ServeConn(buffered{conn, stream.Reader}, &http2.ServeConnOpts{
+		Settings:       settings,
+		UpgradeRequest: r,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.seen = append(b.seen, r.URL.Path+" "+r.Header.Get("X-MFA-User"))
+			w.Header().Set("Path", r.URL.Path)
+		}),
+	})
+}
+
+// overHTTP2 returns what was served over HTTP/2 so far.
+func (b *h2cBackend) overHTTP2() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.seen)
+}
+
+// buffered is a connection whose first bytes were read already.
+type buffered struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.reader.Read(p) }
+
+// connect opens a connection to the edge that gives up after a while.
+func connect(t *testing.T, e *edgetest.Edge) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", "127.0.0.1:"+e.Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return conn
+}
+
+// smuggle asks for target with the headers of an upgrade, and, if it is
+// granted, for /admin/x over HTTP/2 as root. It returns the status of the
+// first answer.
+func smuggle(t *testing.T, e *edgetest.Edge, target string, headers []string) int {
+	t.Helper()
+	conn := connect(t, e)
+	lines := append([]string{"GET " + target + " HTTP/1.1", "Host: localhost:" + e.Port}, headers...)
+	fmt.Fprint(conn, strings.Join(lines, "\r\n")+"\r\n\r\n")
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		response.Body.Close()
+		return response.StatusCode
+	}
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":path", "/admin/x"}, {":authority", "localhost"}, {"x-mfa-user", "root"}} {
+		_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+	}
+	fmt.Fprint(conn, http2.ClientPreface)
+	framer := http2.NewFramer(conn, reader)
+	_ = framer.WriteSettings()
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			return response.StatusCode // another protocol than HTTP/2
+		}
+		if frame.Header().StreamID == 3 && frame.Header().Flags.Has(http2.FlagHeadersEndStream) {
+			return response.StatusCode
+		}
+	}
+}
+
+func TestNoUpgradeLeadsRequestsPastTheGate(t *testing.T) {
+	e := edgetest.New(t)
+	backend := new(h2cBackend)
+	e.Upstream.Serve(backend)
+	e.Start(gated(adminGate))
+	for name, headers := range map[string][]string{
+		"h2c":                          {"Connection: Upgrade", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"},
+		"h2c, as curl asks for it":     {"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"},
+		"h2c in capitals":              {"connection: upgrade", "upgrade: H2C", "http2-settings: AAMAAABkAAQAAP__"},
+		"h2c before websocket":         {"Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket", "HTTP2-Settings: AAMAAABkAAQAAP__"},
+		"h2c, nominated beside others": {"Connection: close", "Connection: keep-alive,UPGRADE", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"},
+	} {
+		for _, target := range []string{"/", "/mfa/jwks.json", "/missing"} {
+			if status := smuggle(t, e, target, headers); status == http.StatusSwitchingProtocols {
+				t.Errorf("%s at %s: the protocol was switched", name, target)
+			}
+		}
+	}
+	if seen := backend.overHTTP2(); len(seen) > 0 {
+		t.Errorf("the backend served over HTTP/2, behind the gate's back: %q", seen)
+	}
+}
+
+// switching returns the lines of a head that a backend may switch protocols by.
+func switching(head string) (lines []string) {
+	for line := range strings.SplitSeq(head, "\r\n") {
+		name, _, _ := strings.Cut(strings.ToLower(line), ":")
+		if strings.Contains(name, "upgrade") || name == "connection" || strings.Contains(name, "settings") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func TestABackendIsAskedForNoProtocolButWebSocket(t *testing.T) {
+	const (
+		errors = "handle_errors {\n\t\tmfa\n\t\treverse_proxy {$UPSTREAM}\n\t}"
+		plain  = "mfa\n\t" + adminGate
+	)
+	for name, site := range map[string]string{
+		"mfa and a gate":      plain,
+		"the gate before mfa": "route {\n\t\t" + adminGate + "\n\t\tmfa\n\t\treverse_proxy {$UPSTREAM}\n\t}",
+		"mfa in a route":      "route {\n\t\tmfa\n\t\treverse_proxy {$UPSTREAM}\n\t}",
+		"an error before mfa": "route {\n\t\terror /public 403\n\t\tmfa\n\t}\n\t" + errors,
+		"a refusal handed on": "mfa\n\tmfa_require /public {\n\t\thandle_errors\n\t}\n\t" + errors,
+	} {
+		for kind, server := range servers {
+			if kind != "underscores" && name != "mfa and a gate" {
+				continue // the sites differ, the servers only in the names that they let pass
+			}
+			w := newWire(t, site, server)
+			for _, test := range []struct {
+				headers, want []string
+			}{
+				{[]string{"Upgrade: websocket", "Connection: Upgrade"}, []string{"Connection: Upgrade", "Upgrade: websocket"}},
+				{[]string{"UPGRADE: WebSocket", "Connection: keep-alive, upgrade"}, []string{"Connection: Upgrade", "Upgrade: websocket"}},
+				{[]string{"Upgrade: websocket", "Connection: Upgrade", "HTTP2-Settings: AAMAAABkAAQAAP__"}, []string{"Connection: Upgrade", "Upgrade: websocket"}},
+				{[]string{"Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"}, nil},
+				{[]string{"Upgrade: h2c", "Connection: Upgrade", "http2_settings: AAMAAABkAAQAAP__", "HTTP2.Settings: x", "HTTP2~Settings: y"}, nil},
+				{[]string{"Upgrade: websocket, h2c", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: websocket", "Upgrade: h2c", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: h2c", "Upgrade: websocket", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: websocket/13", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: TLS/1.3", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: HTTP/2.0, websocket", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: tcp", "Connection: Upgrade"}, nil},
+				{[]string{"Upgrade: h2c", "Proxy-Connection: Upgrade", "Keep-Alive: Upgrade"}, nil},
+			} {
+				answer, head := w.send("/public", test.headers...)
+				lines := switching(head)
+				slices.Sort(lines)
+				if answer.Status != 200 || !slices.Equal(lines, test.want) {
+					t.Errorf("%s, %s, %q: %d, the backend got %q", name, kind, test.headers, answer.Status, head)
+				}
+			}
+		}
+	}
+}
+
+func TestAWebSocketNeedsNoGate(t *testing.T) {
+	e := edgetest.New(t)
+	e.Upstream.Serve(http.HandlerFunc(echo))
+	e.Start(strings.Replace(gated(adminGate), "\tmfa {\n", "\tmfa {\n\t\tupgrades tcp\n", 1))
+	e.AwaitLog("no gate sees what is sent after the switch")
+	status, say := upgrade(t, e, "/socket")
+	if status != http.StatusSwitchingProtocols {
+		t.Fatalf("the answer is %d", status)
+	}
+	if got := say("hello\n"); got != "hello\n" {
+		t.Errorf("heard %q", got)
+	}
+	// As Docker's clients ask for it.
+	conn := connect(t, e)
+	fmt.Fprintf(conn, "POST /attach HTTP/1.1\r\nHost: localhost:%s\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\nraw\n", e.Port)
+	stream := bufio.NewReader(conn)
+	response, err := http.ReadResponse(stream, nil)
+	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("a protocol that is listed: %v, %v", response, err)
+	}
+	if line, err := stream.ReadString('\n'); line != "raw\n" {
+		t.Errorf("heard %q, %v", line, err)
+	}
+}
+
+// A proxy may send the body of a CONNECT on without a length, so that a backend
+// takes it for the next request.
+func TestNoRequestOpensATunnel(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(gated(adminGate))
+	const hidden = "GET /admin/x HTTP/1.1\r\nHost: localhost\r\nX-MFA-User: root\r\n\r\n"
+	body := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
+	for _, line := range []string{
+		"CONNECT / HTTP/1.1", "connect / HTTP/1.1", "CONNECT localhost:" + e.Port + " HTTP/1.1", "CONNECT /mfa/jwks.json HTTP/1.1", "PRI * HTTP/2.0", "PRI / HTTP/1.1",
+	} {
+		conn := connect(t, e)
+		fmt.Fprintf(conn, "%s\r\nHost: localhost:%s\r\nConnection: close\r\n%s", line, e.Port, body)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		answer, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != 400 || !bytes.Contains(answer, []byte(`"invalid_request"`)) {
+			t.Errorf("%s: %d %s, %v", line, response.StatusCode, answer, err)
+		}
+	}
+	for _, r := range e.Upstream.Requests() {
+		t.Errorf("the backend got %s %s, of %q", r.Method, r.RequestURI, r.Header.Get("X-MFA-User"))
+	}
+}
