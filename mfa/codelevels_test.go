@@ -41,8 +41,9 @@ func TestCodesOfASetupThatAnotherSessionConfirmsAreVoid(t *testing.T) {
 	app := f.enrolApp(alice)
 	other, _ := f.secondSession(app)
 	setup := f.setup(app.caller, mfa.SetupRequest{Type: factor.TypeTOTP})
-	if err := f.confirmApp(other, setup.Offer.(totp.Enrolment).Secret); err != nil {
-		t.Fatal(err)
+	grant, err := f.VerifySetup(t.Context(), other, factor.TypeTOTP, f.code(setup.Offer.(totp.Enrolment).Secret))
+	if err != nil || !grant.CodesVoid {
+		t.Fatalf("granted %+v, %v", grant, err)
 	}
 	wantError(t, f.tryCode(alice, setup.BackupCodes[0]), mfa.ErrWrongProof)
 	if err := f.tryCode(alice, app.backupCodes[0]); err != nil {

@@ -31,7 +31,7 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 	if err := s.signing.ready(ctx); err != nil {
 		return nil, err // before the setup is spent
 	}
-	shown, err := s.confirm(ctx, confirmation{
+	shown, voided, err := s.confirm(ctx, confirmation{
 		kind:           kind,
 		account:        caller.accountKey(),
 		proof:          proof,
@@ -46,7 +46,12 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 		}
 		return nil, err
 	}
-	return s.grant(ctx, caller, shown)
+	grant, err := s.grant(ctx, caller, shown)
+	if err != nil {
+		return nil, err
+	}
+	grant.CodesVoid = voided
+	return grant, nil
 }
 
 // confirmLink confirms the pending magic link that an opened link belongs
@@ -54,7 +59,7 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 // the mailbox; whoever began the setup had shown a factor, or there was
 // none, and each factor that is confirmed voids the setups that wait.
 func (s *Service) confirmLink(ctx context.Context, account string, link OpenedLink) error {
-	_, err := s.confirm(ctx, confirmation{
+	_, _, err := s.confirm(ctx, confirmation{
 		kind:    s.kinds[factor.TypeMagicLink],
 		account: account,
 		proof:   factor.Proof{Token: link.Token},
@@ -91,17 +96,18 @@ type credentialOwner struct {
 // one update, over the record and, where the kind of factor has unique
 // credentials, that of the credential. The check, which may cost a caller
 // little and us much, stays out of the update, behind which others wait; the
-// update holds only for the setup that was checked.
-func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, err error) {
+// update holds only for the setup that was checked. Voided says that the codes
+// that came with the setup do not count.
+func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, voided bool, err error) {
 	now := s.now().UTC()
 	userKey := userPrefix + c.account
 	before := &user{}
 	if err := s.documents.read(ctx, userKey, before); err != nil {
-		return session{}, fmt.Errorf("confirming setup: %w", err)
+		return session{}, false, fmt.Errorf("confirming setup: %w", err)
 	}
 	checked, err := c.pending(before, now)
 	if err != nil {
-		return session{}, err
+		return session{}, false, err
 	}
 	credentialKey, err := credentialKey(c.kind, c.proof)
 	var credential factor.Credential
@@ -110,7 +116,7 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, e
 	}
 	wrong := errors.Is(err, ErrWrongProof)
 	if err != nil && !(wrong && c.countsFailures) {
-		return session{}, fmt.Errorf("confirming setup: %w", err)
+		return session{}, false, fmt.Errorf("confirming setup: %w", err)
 	}
 	refusal := err
 	var (
@@ -154,6 +160,7 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, e
 		}
 		// Before the factor is added, which may end the session that asks.
 		codes, acr := c.codes(u, pending, now)
+		voided = len(pending.BackupCodes) > len(codes)
 		if err := u.addFactor(f); err != nil {
 			return err
 		}
@@ -172,14 +179,14 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, e
 		return t.put(userKey, u)
 	}, keys...)
 	if err != nil {
-		return session{}, fmt.Errorf("confirming setup: %w", err)
+		return session{}, false, fmt.Errorf("confirming setup: %w", err)
 	}
 	if refusal != nil {
-		return session{}, refusal
+		return session{}, false, refusal
 	}
 	s.journal.Record(confirmed)
 	s.tell([]*Notice{told}, c.client, false)
-	return shown, nil
+	return shown, voided, nil
 }
 
 // codes returns the codes that came with setup if they count: if the one who

@@ -46,6 +46,9 @@ type Grant struct {
 	Refresh string
 	// ExpiresAt is when the assertion runs out.
 	ExpiresAt time.Time
+	// CodesVoid says, after a setup, that the backup codes that came with it
+	// do not count: it was confirmed in another session than it was begun in.
+	CodesVoid bool
 }
 
 // grant signs the assertions of a session that was stored.

@@ -16,6 +16,8 @@ type pairAnswer struct {
 	FullAccessToken string    `json:"fullAccessToken"`
 	RefreshToken    string    `json:"refreshToken"`
 	ExpiresAt       time.Time `json:"expiresAt"`
+	// BackupCodesVoid is of verify-setup alone.
+	BackupCodesVoid bool `json:"backupCodesVoid,omitempty"`
 }
 
 type refreshRequest struct {
@@ -48,6 +50,7 @@ func (h *Handler) writePair(w http.ResponseWriter, message string, g *mfa.Grant)
 		FullAccessToken: g.Assertion,
 		RefreshToken:    g.Refresh,
 		ExpiresAt:       g.ExpiresAt,
+		BackupCodesVoid: g.CodesVoid,
 	})
 }
 

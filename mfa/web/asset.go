@@ -54,9 +54,16 @@ func newAsset(content []byte, contentType, policy string) Asset {
 	}
 }
 
-// closeUp takes out the spaces that make a style sheet readable and mean
-// nothing.
-var closeUp = strings.NewReplacer(": ", ":", ", ", ",", " {", "{")
+// closeUp and closeUpScript take out the spaces that make a style sheet, or a
+// script, readable and mean nothing. No text in a script holds what
+// closeUpScript looks for; a test sees to that.
+var (
+	closeUp       = strings.NewReplacer(": ", ":", ", ", ",", " {", "{")
+	closeUpScript = strings.NewReplacer(scriptSpaces...)
+	scriptSpaces  = []string{
+		" => ", "=>", " === ", "===", " !== ", "!==", " = ", "=", " && ", "&&", " || ", "||", ") {", "){", "if (", "if(", "{ ", "{", " }", "}",
+	}
+)
 
 // source returns an embedded file without its comments, its indentation and
 // the ends of lines that mean nothing, which are for who reads it here.
@@ -85,5 +92,5 @@ func source(name string) []byte {
 	if name == styleName {
 		return []byte(closeUp.Replace(out.String()))
 	}
-	return out.Bytes()
+	return []byte(closeUpScript.Replace(out.String()))
 }

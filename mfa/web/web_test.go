@@ -89,6 +89,28 @@ func TestThePagesStaySmall(t *testing.T) {
 	}
 }
 
+func TestNoTextInAScriptHoldsSpacesThatAreTakenOut(t *testing.T) {
+	literal := regexp.MustCompile("\"(?:[^\"\\\\\n]|\\\\.)*\"|`[^`]*`")
+	for _, name := range slices.Concat(pageModules, linkModules) {
+		content, err := files.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(content)) {
+			if strings.HasPrefix(strings.TrimSpace(line), "//") {
+				continue
+			}
+			for _, text := range literal.FindAllString(line, -1) {
+				for i := 0; i < len(scriptSpaces); i += 2 {
+					if strings.Contains(text, scriptSpaces[i]) {
+						t.Errorf("%s: the text %s holds %q", name, text, scriptSpaces[i])
+					}
+				}
+			}
+		}
+	}
+}
+
 var placeholder = regexp.MustCompile(`\{\w+\}`)
 
 func TestEveryLanguageHasEveryTextWithTheSamePlaceholders(t *testing.T) {

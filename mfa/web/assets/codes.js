@@ -1,5 +1,6 @@
 // Backup codes, which are shown once.
-import { announce, button, h, settings, show, sign, t } from "./dom.js";
+import { call, explain, post } from "./api.js";
+import { announce, button, h, notice, once, settings, show, sign, t } from "./dom.js";
 
 // showCodes shows codes until the person says that they have kept them.
 export function showCodes(codes, lead) {
@@ -21,6 +22,35 @@ export function showCodes(codes, lead) {
         button(t("print"), () => print(), "quiet")),
       h("p", { class: "check" }, kept, h("label", { for: "kept" }, t("codesKept"))),
       go);
+  });
+}
+
+// offerCodes offers backup codes to who has none, once. withFactor asks for a
+// factor where making them takes one.
+export async function offerCodes(withFactor) {
+  const status = await call("GET", "status");
+  if (status.status !== 200 || status.data.backupCodesRemaining > 0) {
+    return;
+  }
+  await new Promise((resolve) => {
+    const detail = notice();
+    const make = h("button", { type: "button", id: "make-codes", "data-focus": true }, t("getCodes"));
+    make.addEventListener("click", once(make, async () => {
+      detail.say("");
+      const result = await withFactor(() => post("backup-codes"));
+      if (result?.status === 200) {
+        await showCodes(result.data.backupCodes);
+        resolve();
+        return;
+      }
+      draw();
+      if (result) {
+        detail.say(explain(result));
+      }
+    }));
+    const draw = () => make.isConnected || show("no-codes", t("codesHeading"), sign("codes"), h("p", { class: "lead" }, t("noCodes")), detail,
+      make, button(t("notNow"), resolve, "quiet", true));
+    draw();
   });
 }
 

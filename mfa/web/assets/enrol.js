@@ -29,8 +29,8 @@ export function addChoices(types, taken) {
 
 // enrol leads through the setup of one factor: of type, or of one that the
 // person chooses among those that meet what is demanded. It returns its
-// type, and whether a session begins with it; null when the person chose
-// not to.
+// type, whether a session begins with it, and whether it is bare of backup
+// codes; null when the person chose not to.
 export async function enrol({ type, demanded, lead } = {}) {
   const methods = await call("GET", "methods");
   if (methods.status !== 200) {
@@ -41,7 +41,7 @@ export async function enrol({ type, demanded, lead } = {}) {
     const chosen = type || await chooseView(types, lead);
     const result = await setUp(chosen);
     if (result && !result.failure) {
-      return { type: chosen, session: result.session };
+      return { type: chosen, session: result.session, bare: !result.codes };
     }
     if (result?.failure || type) {
       return result;
@@ -72,6 +72,10 @@ async function setUp(type) {
   return result;
 }
 
+// valid returns the codes that came with a setup, unless its confirmation has
+// made them void, as it does in a session that was not shown them.
+const valid = ({ answer }, codes) => (answer.backupCodesVoid ? undefined : codes);
+
 // begin begins a setup. It returns null when the person went back.
 const begin = (body) => withFactor(() => post("setup", body));
 
@@ -86,7 +90,7 @@ async function appView() {
     const { form } = codeForm({ label: t("appCode"), hint: t("appHint"), digits: true, later: true, action: t("verify"), send: async (code) => {
       const result = await post("verify-setup", { mfaType: "GOOGLE_AUTH", code });
       if (result.status === 200) {
-        resolve({ codes: backupCodes, session: true });
+        resolve({ codes: valid(result, backupCodes), session: true });
         return null;
       }
       if (result.code === "no_pending_setup") {
@@ -138,7 +142,7 @@ async function passkeyView() {
       }
       const result = await post("verify-setup", { mfaType: "PASSKEY", credential });
       if (result.status === 200) {
-        resolve({ codes: begun.data.backupCodes, session: true });
+        resolve({ codes: valid(result, begun.data.backupCodes), session: true });
         return;
       }
       draw();
@@ -195,8 +199,9 @@ function linkView() {
 }
 
 // inbox waits until the mailed link was opened and confirmed, wherever that
-// is.
-async function inbox({ email, expiresAt, backupCodes }, resolve, again) {
+// is. The codes that came with the setup are void then: who opened the link
+// may be somebody else than who was shown them.
+async function inbox({ email, expiresAt }, resolve, again) {
   let before = await listed();
   const signal = show("inbox", t("checkMail"), sign("mail"), h("p", { class: "lead" }, t("inboxLead", { email })),
     waiting(expiresAt), button(t("otherAddress"), again, "quiet", true), backButton(() => resolve(null)));
@@ -208,7 +213,7 @@ async function inbox({ email, expiresAt, backupCodes }, resolve, again) {
     }
     before ??= now; // what could not be told is not news when it can
     if (now && now !== before) {
-      resolve({ codes: backupCodes, session: false });
+      resolve({ session: false });
       return false;
     }
     if (Date.now() > Date.parse(expiresAt)) {

@@ -52,6 +52,7 @@ function listView(status, list, methods, said, wrong) {
     const several = new Set(list.filter((one) => one.isEnabled).map((one) => one.type)).size > 1;
     const missing = methods.filter((one) => one.isAvailable && (one.type === "PASSKEY" || !one.isConfigured)).map((one) => one.type);
     const left = status.backupCodesRemaining;
+    const weak = status.backupCodesAcr === "mail" && status.enabledMethods.some((type) => type !== "MAGIC_LINK");
     const shown = show("manage", t("manageTitle"),
       h("p", { class: "lead" }, t("manageLead", { title: settings.title }) + (status.isEnforced ? " " + t("isEnforced") : "")),
       said && h("p", { class: "notice good", id: "said" }, said), detail,
@@ -61,8 +62,10 @@ function listView(status, list, methods, said, wrong) {
         h("ul", { class: "choices" }, addChoices(missing, (type) => choose(() => add(type))))),
       h("section", {},
         h("h2", {}, t("codesHeading")),
-        h("p", { class: left < 3 ? "notice bad" : "lead", id: "codes-left" }, t(left === 1 ? "codeLeft" : "codesLeft", { count: left })),
-        button(t("newCodes"), () => choose(newCodes), "quiet small")),
+        h("p", { class: left < 3 ? "notice bad" : "lead", id: "codes-left" },
+          t(left === 0 ? "noCodes" : left === 1 ? "codeLeft" : "codesLeft", { count: left })),
+        weak && h("p", { class: "notice bad", id: "codes-weak" }, t("codesWeak")),
+        button(t(left ? "newCodes" : "getCodes"), () => choose(() => newCodes(left)), "quiet small")),
       h("section", {},
         h("h2", {}, t("sessionHeading")),
         h("p", { class: "lead" }, t(status.sessionVerified ? "sessionOpen" : "sessionNone")),
@@ -124,8 +127,8 @@ async function remove(one, name, last) {
   return sure && change(() => call("DELETE", "credentials/" + one.id), t("removed", { name }));
 }
 
-async function newCodes() {
-  if (!await ask({ title: t("newCodesTitle"), text: t("newCodesText"), action: t("newCodes") })) {
+async function newCodes(left) {
+  if (left && !await ask({ title: t("newCodesTitle"), text: t("newCodesText"), action: t("newCodes") })) {
     return null;
   }
   const result = await withFactor(() => post("backup-codes"));

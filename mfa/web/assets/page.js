@@ -3,11 +3,12 @@
 // have.
 import { byCookie, call, explain, onEnd, signedOut } from "./api.js";
 import { leave } from "./back.js";
+import { offerCodes } from "./codes.js";
 import * as caller from "./caller.js";
 import { button, h, settings, show, sign, t } from "./dom.js";
 import { addChoices, enrol } from "./enrol.js";
 import { manage } from "./manage.js";
-import { accepts, askFactor } from "./verify.js";
+import { accepts, askFactor, withFactor } from "./verify.js";
 
 // Before anything else: the token leaves the address bar. It counts for
 // nothing until it is known that no cookie speaks for somebody.
@@ -81,6 +82,8 @@ async function care(status) {
   }
 }
 
+let bare = false; // whether a factor was set up in this visit, and brought no backup codes
+
 // forGate is for people who want to go through a gate.
 async function forGate(status) {
   let shown = false;
@@ -91,10 +94,14 @@ async function forGate(status) {
       return;
     }
     shown = result.session;
+    bare = result.bare;
   } else {
     shown = await askFactor(status, { demanded, instead: await instead(status) });
   }
   if (shown) {
+    if (bare) {
+      await offerCodes(withFactor);
+    }
     await goBack();
     return;
   }
@@ -108,7 +115,7 @@ async function forGate(status) {
 
 // instead offers to set up what is demanded to who has no such thing.
 async function instead(status) {
-  if (status.enabledMethods.some((type) => accepts(demanded, type)) || status.backupCodesRemaining && accepts(demanded, "BACKUP_CODE")) {
+  if (status.enabledMethods.some((type) => accepts(demanded, type)) || status.backupCodesRemaining && accepts(demanded, "BACKUP_CODE", status.backupCodesAcr)) {
     return null;
   }
   const methods = await call("GET", "methods");
@@ -121,8 +128,12 @@ async function instead(status) {
     if (result?.failure) {
       fail(result.failure);
     } else if (result?.session) {
+      if (result.bare) {
+        await offerCodes(withFactor);
+      }
       await goBack();
     } else {
+      bare = Boolean(result?.bare);
       await forGate(status);
     }
   });

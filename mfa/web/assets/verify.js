@@ -5,12 +5,12 @@ import { announce, backButton, button, choice, every, h, notice, once, settings,
 import * as passkey from "./passkey.js";
 
 const levels = { mail: 1, mfa: 2, phr: 3 };
-const levelOf = { MAGIC_LINK: 1, GOOGLE_AUTH: 2, BACKUP_CODE: 2, PASSKEY: 3 };
+const levelOf = { MAGIC_LINK: "mail", GOOGLE_AUTH: "mfa", PASSKEY: "phr" };
 
 // accepts tells whether a way of verifying meets what is demanded: a level,
-// and perhaps some methods alone.
-export const accepts = ({ acr, methods } = {}, way) =>
-  levelOf[way] >= (levels[acr] || 0) && (!methods?.length || methods.includes(way));
+// and perhaps some methods alone. Backup codes have a level of their own, codes.
+export const accepts = ({ acr, methods } = {}, way, codes) =>
+  levels[levelOf[way] || codes] >= (levels[acr] || 0) && (!methods?.length || methods.includes(way));
 
 // How each way is called, pictured and drawn.
 const views = {
@@ -23,10 +23,10 @@ const views = {
 // askFactor has the person show a factor that meets what is demanded. It
 // returns the way they took, or "" when they chose not to, which cancel
 // allows; instead is one thing more to offer, in its own row.
-export async function askFactor(status, { demanded, lead, cancel, instead } = {}) {
-  const { primaryMethod, enabledMethods, backupCodesRemaining } = status;
+export async function askFactor(status, { demanded, lead, lost, cancel, instead } = {}) {
+  const { primaryMethod, enabledMethods, backupCodesRemaining, backupCodesAcr } = status;
   const ways = [...new Set([primaryMethod, ...enabledMethods]), backupCodesRemaining > 0 && "BACKUP_CODE"]
-    .filter((way) => way && accepts(demanded, way));
+    .filter((way) => way && accepts(demanded, way, backupCodesAcr));
   return new Promise((resolve) => {
     const open = (way) => {
       const others = ways.filter((other) => other !== way);
@@ -41,7 +41,7 @@ export async function askFactor(status, { demanded, lead, cancel, instead } = {}
               const [picture, name] = views[other];
               return choice(picture, t(name), "", () => open(other), "way-" + other, other === ways[0]);
             }), instead)),
-          h("p", { class: "note" }, t("lost")),
+          h("p", { class: "note" }, lost || t("lost")),
           cancel && backButton(() => resolve("")),
         ],
       };
@@ -262,7 +262,12 @@ export async function withFactor(run, lead) {
   if (status.status !== 200) {
     return status;
   }
-  if (!await askFactor(status.data, { demanded: { acr: first.acr }, lead: lead || t("stepUpLead"), cancel: true })) {
+  // Who has a passkey changes what protects them by showing one.
+  const passkeys = first.acr === "phr";
+  if (!await askFactor(status.data, {
+    demanded: { acr: first.acr }, lead: lead || t(passkeys ? "stepUpPasskey" : "stepUpLead"),
+    lost: passkeys && t("lostPasskey"), cancel: true,
+  })) {
     return null;
   }
   return run();
