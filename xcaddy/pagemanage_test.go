@@ -71,6 +71,19 @@ func TestAPersonManagesTheirFactors(t *testing.T) {
 		v.shows("Signed out.")
 		v.shows("Changes ask you to confirm")
 
+		// The app's code changes nothing of who has a passkey.
+		v.press("Remove: Authenticator app")
+		v.click("#dialog-go")
+		v.await("passkey")
+		v.shows("This change needs one of your passkeys.")
+		v.shows("Lost your passkeys? Your help desk or administrator can reset them.")
+		if v.Eval(`document.querySelectorAll("#way-GOOGLE_AUTH, #way-BACKUP_CODE").length`) != "0" {
+			t.Error("the page offers what is not accepted")
+		}
+		v.look("step-up-passkey")
+		v.press("Back")
+		v.await("manage")
+
 		v.press("Remove: Work laptop")
 		v.shows("It can no longer confirm that it’s you")
 		v.look("remove")

@@ -134,9 +134,7 @@ func TestAPersonApprovesALoginOnAnotherDevice(t *testing.T) {
 		other.click("#confirm")
 		other.shows("E-mail confirmed")
 		other.look("link-confirmed")
-		v.keepCodes() // the asking screen has noticed
-
-		v.await("link")
+		v.await("link") // the asking screen has noticed
 		v.look("verify-link")
 		v.click("#link")
 		v.until(`document.getElementById("match")`)
@@ -157,7 +155,18 @@ func TestAPersonApprovesALoginOnAnotherDevice(t *testing.T) {
 		other.fill("#number", strconv.Itoa(number))
 		other.click("#confirm")
 		other.shows("Sign-in approved")
+		// The codes that came with the setup are void: another device has
+		// confirmed it. New ones can be made at once.
+		v.await("no-codes")
+		v.shows("You have no backup codes.")
+		v.look("no-codes")
+		v.click("#make-codes")
+		codes := v.keepCodes()
 		v.at("/admin/reports")
+		full := pairOf(t, e.Do("POST", "/mfa/verify-login", token, map[string]any{"mfaType": "GOOGLE_AUTH", "code": codes[0]})).access
+		if status := e.Do("GET", "/mfa/status", full, nil).Data(t); status["backupCodesRemaining"] != 9.0 || status["backupCodesAcr"] != "mail" {
+			t.Errorf("status is %v", status)
+		}
 		v.clean()
 		other.clean()
 	})
