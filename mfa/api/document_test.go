@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,16 @@ func TestTheRoutesAreThoseOfTheDocument(t *testing.T) {
 		}
 	}
 	slices.Sort(served)
+	levels, err := os.ReadFile("../../docs/levels.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range served {
+		method, path, _ := strings.Cut(route, " ")
+		if !strings.Contains(string(levels), "`"+method+" /mfa"+path+"`") {
+			t.Errorf("docs/levels.md does not say what %s needs", route)
+		}
+	}
 	if !slices.Equal(served, documented) {
 		t.Errorf("served\n%s\ndocumented\n%s", strings.Join(served, "\n"), strings.Join(documented, "\n"))
 	}
