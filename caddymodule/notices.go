@@ -70,8 +70,12 @@ func (n *notices) run(ctx context.Context) {
 func (n *notices) send(ctx context.Context, m mfa.Notice, to string) {
 	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
 	defer cancel()
+	event := noticeEvents[m.Kind]
+	if m.Replaced {
+		event = notice.Replaced
+	}
 	err := n.mailer.Send(ctx, notice.Notice{
-		To: to, Event: noticeEvents[m.Kind], Method: methodNames[m.Method], Name: m.Name, At: m.At,
+		To: to, Event: event, Method: methodNames[m.Method], Name: m.Name, At: m.At,
 		IP: m.Client.IP, UserAgent: m.Client.UserAgent, ByAdministrator: m.ByOther,
 	})
 	if err != nil && ctx.Err() == nil {

@@ -161,6 +161,7 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, v
 		// Before the factor is added, which may end the session that asks.
 		codes, acr := c.codes(u, pending, now)
 		voided = len(pending.BackupCodes) > len(codes)
+		addresses, replaced := u.addresses(now), f.Type != factor.TypePasskey && u.configured(f.Type)
 		if err := u.addFactor(f); err != nil {
 			return err
 		}
@@ -175,7 +176,9 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, v
 			shown = s.begin(u, proven, now)
 		}
 		confirmed = u.event(EventEnrolled, string(f.Type), c.client)
-		told = u.notice(EventEnrolled, f.Type, f.Name, now)
+		if told = u.notice(EventEnrolled, f.Type, f.Name, now, addresses...); told != nil {
+			told.Replaced = replaced
+		}
 		return t.put(userKey, u)
 	}, keys...)
 	if err != nil {

@@ -1,13 +1,5 @@
 package mfa
 
-import (
-	"time"
-
-	"github.com/caddymfa/caddy-mfa/mfa/factor"
-	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
-	"github.com/caddymfa/caddy-mfa/mfa/magiclink"
-)
-
 // EventKind says what happened.
 type EventKind string
 
@@ -73,76 +65,9 @@ type nowhere struct{}
 
 func (nowhere) Record(Event) {}
 
-// Notice is what a person is told by mail when what protects their account
-// has changed.
-type Notice struct {
-	// To are the addresses that are known of the person.
-	To   []string
-	Kind EventKind
-	// Method is the type of the factor, "" when all of it is concerned.
-	Method factor.Type
-	// Name is what the factor is called.
-	Name   string
-	At     time.Time
-	Client Client
-	// ByOther says that somebody else than the person did it.
-	ByOther bool
-}
-
-// Notifier tells people of changes. Notify returns at once; mail that
-// cannot be sent undoes nothing.
-type Notifier interface {
-	Notify(Notice)
-}
-
 // event makes an event about the caller.
 func (c Caller) event(kind EventKind, method string) Event {
 	return Event{Kind: kind, Issuer: c.Issuer, Subject: c.Subject, Method: method, Client: c.Client}
-}
-
-// noticeLimit keeps changes from being a way to fill a mailbox.
-var noticeLimit = mailLimit{10, time.Hour}
-
-// notice writes down that the person is to be told of a change, and returns
-// what to tell. It is nil when no address is known or they were told often
-// enough.
-func (u *user) notice(kind EventKind, method factor.Type, name string, now time.Time) *Notice {
-	var to []string
-	seen := make(map[string]bool)
-	add := func(address string) {
-		if folded := mailbox.Fold(address); address != "" && !seen[folded] {
-			seen[folded] = true
-			to = append(to, address)
-		}
-	}
-	add(u.Email)
-	for _, state := range u.states(factor.TypeMagicLink) {
-		if address, err := magiclink.Address(state); err == nil {
-			add(address)
-		}
-	}
-	if len(to) == 0 {
-		return nil
-	}
-	sent, err := noticeLimit.add(u.Notices, now)
-	if err != nil {
-		return nil
-	}
-	u.Notices = sent
-	return &Notice{To: to, Kind: kind, Method: method, Name: name, At: now}
-}
-
-// tell hands over what notice made.
-func (s *Service) tell(notices []*Notice, client Client, byOther bool) {
-	if s.notifier == nil {
-		return
-	}
-	for _, n := range notices {
-		if n != nil {
-			n.Client, n.ByOther = client, byOther
-			s.notifier.Notify(*n)
-		}
-	}
 }
 
 // record is Journal.Record for an event about the caller.

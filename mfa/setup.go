@@ -134,9 +134,7 @@ const handleSize = 32
 func (s *Service) adopt(u *user, caller Caller) error {
 	u.Issuer, u.Subject = caller.Issuer, caller.Subject
 	u.seen(caller)
-	if caller.Email != "" {
-		u.Email = caller.Email
-	}
+	u.claimsEmail(caller.Email, s.now().UTC())
 	if len(u.Handle) == handleSize {
 		return nil
 	}

@@ -14,6 +14,9 @@ type user struct {
 	Subject string `json:"subject"`
 	// Email is the address that the person's tokens last claimed.
 	Email string `json:"email,omitempty"`
+	// FormerEmail is the one that they claimed until EmailChangedAt.
+	FormerEmail    string    `json:"formerEmail,omitempty"`
+	EmailChangedAt time.Time `json:"emailChangedAt,omitzero"`
 	// Organizations are all that the person's tokens have ever claimed.
 	Organizations []string `json:"organizations,omitempty"`
 	// Handle is the WebAuthn user handle, the same for all the person's
@@ -49,9 +52,11 @@ type user struct {
 	// Sessions are the second factors shown and not yet run out.
 	Sessions []session `json:"sessions,omitempty"`
 	// Mails are the times at which mail was sent for this person, Notices
-	// those at which they were told of a change.
-	Mails   []time.Time `json:"mails,omitempty"`
-	Notices []time.Time `json:"notices,omitempty"`
+	// those at which they were told of a change, OtherNotices those of them at
+	// which it was none by which a factor came or went.
+	Mails        []time.Time `json:"mails,omitempty"`
+	Notices      []time.Time `json:"notices,omitempty"`
+	OtherNotices []time.Time `json:"otherNotices,omitempty"`
 }
 
 // userFactor is a factor that was confirmed.

@@ -21,6 +21,7 @@ var template = letter.MustParse(noticeText, noticeHTML)
 // before the name of the service.
 var words = map[Event]struct{ title, effect string }{
 	Added:       {"A second factor was added to your account", "It can now be used to confirm that it is you who signs in."},
+	Replaced:    {"A second factor of your account was replaced", "From now on the new one counts. The one before no longer works."},
 	Removed:     {"A second factor was removed from your account", "It can no longer be used to sign in."},
 	Enabled:     {"A second factor of your account was turned on", "It can be used to sign in again."},
 	Disabled:    {"A second factor of your account was turned off", "It cannot be used to sign in until it is turned on again."},

@@ -20,6 +20,7 @@ type Event string
 // The events that people are told of.
 const (
 	Added       Event = "added"        // a factor was confirmed
+	Replaced    Event = "replaced"     // a factor was confirmed, and took the place of another
 	Removed     Event = "removed"      // a factor was deleted
 	Enabled     Event = "enabled"      // a method was put back into use
 	Disabled    Event = "disabled"     // a method was put out of use

@@ -112,6 +112,7 @@ func TestANoticeSaysWhatChangedWhenAndFromWhere(t *testing.T) {
 func TestEachEventHasItsOwnWords(t *testing.T) {
 	for event, want := range map[notice.Event]string{
 		notice.Added:       "factor was added",
+		notice.Replaced:    "factor of your account was replaced",
 		notice.Removed:     "factor was removed",
 		notice.Enabled:     "turned on",
 		notice.Disabled:    "turned off",
@@ -123,6 +124,11 @@ func TestEachEventHasItsOwnWords(t *testing.T) {
 		msg := send(t, n)
 		if page, _ := read(msg.HTML); !strings.Contains(msg.Subject, want) || !strings.Contains(msg.Text, want) || !strings.Contains(page, want) {
 			t.Errorf("%s: no %q in %q:\n%s", event, want, msg.Subject, msg.Text)
+		}
+		for line := range strings.SplitSeq(msg.Text, "\n") {
+			if len(line) > 78 {
+				t.Errorf("%s: a long line: %q", event, line)
+			}
 		}
 	}
 }
