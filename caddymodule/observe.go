@@ -59,6 +59,7 @@ func (j *journal) Record(e mfa.Event) {
 		zap.String("issuer", e.Issuer),
 		zap.String("subject", e.Subject),
 		zap.String("client_ip", e.Client.IP),
+		zap.String("actor_kind", string(e.ActorKind)),
 	}
 	for _, optional := range []struct{ name, value string }{
 		{"method", e.Method}, {"organization", e.Organization}, {"by", e.By}, {"reason", e.Reason},
@@ -106,7 +107,7 @@ func (j *journal) deliver(ctx context.Context) {
 			panics.Do(panics.Events, func() {
 				j.events.Emit(j.ctx, eventNames[e.Kind], map[string]any{
 					"issuer": e.Issuer, "subject": e.Subject, "method": e.Method,
-					"by": e.By, "reason": e.Reason, "client_ip": e.Client.IP,
+					"actor_kind": string(e.ActorKind), "by": e.By, "reason": e.Reason, "client_ip": e.Client.IP,
 					"time": time.Now().UTC().Format(time.RFC3339),
 				})
 			})

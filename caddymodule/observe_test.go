@@ -200,7 +200,7 @@ func TestTheAuditLogTellsWhoDidWhatAndNoSecret(t *testing.T) {
 	secrets := o.walk("alice")
 	o.want(http.StatusOK, http.MethodPost, "/mfa/user/reset?subject=alice", nil)
 	all, lines := auditLines(t, file)
-	type row struct{ event, result, level, method, by, reason, ip any }
+	type row struct{ event, result, level, method, actor, by, reason, ip any }
 	var got []row
 	for _, line := range lines {
 		if line["subject"] != "alice" {
@@ -209,16 +209,16 @@ func TestTheAuditLogTellsWhoDidWhatAndNoSecret(t *testing.T) {
 		if _, ok := line["issuer"]; !ok || line["msg"] != "security event" {
 			t.Errorf("the line is %v", line)
 		}
-		got = append(got, row{line["event"], line["result"], line["level"], line["method"], line["by"], line["reason"], line["client_ip"]})
+		got = append(got, row{line["event"], line["result"], line["level"], line["method"], line["actor_kind"], line["by"], line["reason"], line["client_ip"]})
 	}
 	const here = "127.0.0.1"
 	want := []row{
-		{"setup_begun", "success", "info", "GOOGLE_AUTH", nil, nil, here},
-		{"setup_failed", "failure", "warn", "GOOGLE_AUTH", nil, nil, here},
-		{"enrolled", "success", "info", "GOOGLE_AUTH", nil, nil, here},
-		{"failed", "failure", "warn", "GOOGLE_AUTH", nil, "wrong_proof", here},
-		{"verified", "success", "info", "BACKUP_CODE", nil, nil, here},
-		{"reset", "success", "info", nil, "operator", nil, ""},
+		{"setup_begun", "success", "info", "GOOGLE_AUTH", "person", nil, nil, here},
+		{"setup_failed", "failure", "warn", "GOOGLE_AUTH", "person", nil, nil, here},
+		{"enrolled", "success", "info", "GOOGLE_AUTH", "person", nil, nil, here},
+		{"failed", "failure", "warn", "GOOGLE_AUTH", "person", nil, "wrong_proof", here},
+		{"verified", "success", "info", "BACKUP_CODE", "person", nil, nil, here},
+		{"reset", "success", "info", nil, "operator", "operator", nil, ""},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the audit log is\n%v, want\n%v", got, want)
@@ -308,7 +308,7 @@ func TestSubscribersAreToldWhoEnrolled(t *testing.T) {
 		select {
 		case e := <-told:
 			if e.Name() != row.name || e.Data["subject"] != "alice" || e.Data["method"] != row.method || e.Data["client_ip"] != "127.0.0.1" ||
-				e.Data["by"] != "" || e.Data["reason"] != row.reason {
+				e.Data["by"] != "" || e.Data["actor_kind"] != "person" || e.Data["reason"] != row.reason {
 				t.Errorf("the event is %s %v, want %v", e.Name(), e.Data, row)
 			}
 			at, _ := e.Data["time"].(string)

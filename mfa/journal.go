@@ -42,8 +42,11 @@ type Event struct {
 	// Method is a type of factor or MethodBackupCode, "" where none is
 	// concerned.
 	Method string
+	// ActorKind is who did it. It is never "".
+	ActorKind ActorKind
 	// By is the subject of whom it was done by, when that is somebody else;
-	// Operator for the operator's commands.
+	// Operator for the operator's commands. A subject may read so too: it is
+	// ActorKind that tells them apart.
 	By string
 	// Reason is why something was refused, "" otherwise.
 	Reason string
@@ -53,6 +56,21 @@ type Event struct {
 
 // Operator is Event.By for what the operator's commands did.
 const Operator = "operator"
+
+// ActorKind says who did something.
+type ActorKind string
+
+// The kinds of actors.
+const (
+	// ActorPerson is who the event is about, as far as their access token, or a
+	// link that was mailed to them, shows.
+	ActorPerson ActorKind = "person"
+	// ActorAdministrator is somebody whose token claims a role for acting on
+	// others.
+	ActorAdministrator ActorKind = "administrator"
+	// ActorOperator is who runs the commands on the server.
+	ActorOperator ActorKind = "operator"
+)
 
 // Journal is told of security events. Record is called concurrently, after
 // the event has been decided, and must not wait for anything slow.
@@ -65,9 +83,9 @@ type nowhere struct{}
 
 func (nowhere) Record(Event) {}
 
-// event makes an event about the caller.
+// event makes an event about the caller, by themselves.
 func (c Caller) event(kind EventKind, method string) Event {
-	return Event{Kind: kind, Issuer: c.Issuer, Subject: c.Subject, Method: method, Client: c.Client}
+	return Event{Kind: kind, ActorKind: ActorPerson, Issuer: c.Issuer, Subject: c.Subject, Method: method, Client: c.Client}
 }
 
 // record is Journal.Record for an event about the caller.

@@ -198,7 +198,7 @@ func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	if err := k.documents.keys.Use(pair, now); err != nil {
 		return seal.Pair{}, err
 	}
-	k.config.Journal.Record(Event{Kind: EventSealingKeysMade, By: Operator})
+	k.config.Journal.Record(Event{Kind: EventSealingKeysMade, ActorKind: ActorOperator, By: Operator})
 	for key := range s.marks {
 		s.stale = append(s.stale, key)
 	}

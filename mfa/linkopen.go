@@ -194,7 +194,7 @@ func (s *Service) DenyLink(ctx context.Context, link OpenedLink) error {
 	return nil
 }
 
-// event makes an event about u.
+// event makes an event about u, by themselves.
 func (u *user) event(kind EventKind, method string, client Client) Event {
-	return Event{Kind: kind, Issuer: u.Issuer, Subject: u.Subject, Method: method, Client: client}
+	return Event{Kind: kind, ActorKind: ActorPerson, Issuer: u.Issuer, Subject: u.Subject, Method: method, Client: client}
 }

@@ -94,6 +94,13 @@ func newFixture(t *testing.T, change ...func(*mfa.Config)) *fixture {
 	}
 	f.config = config
 	f.Service = f.node()
+	t.Cleanup(func() {
+		for _, e := range f.events.events {
+			if e.ActorKind == "" {
+				t.Errorf("the event %+v does not say who acted", e)
+			}
+		}
+	})
 	return f
 }
 

@@ -117,7 +117,7 @@ func (s *Service) operate(ctx context.Context, issuer, subject string, decide fu
 				return nil, nil, ErrNoUser
 			}
 			e := u.event("", "", Client{})
-			e.By = Operator
+			e.ActorKind, e.By = ActorOperator, Operator
 			var told *Notice
 			e.Kind, told = decide(u, now)
 			return []Event{e}, []*Notice{told}, nil

@@ -162,7 +162,7 @@ func (s *Service) Enforce(ctx context.Context, caller Caller, enforced bool) err
 	if enforced {
 		e.Kind = EventEnforcementOn
 	}
-	e.Organization = name
+	e.ActorKind, e.Organization = ActorAdministrator, name
 	s.journal.Record(e)
 	return nil
 }

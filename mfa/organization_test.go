@@ -147,3 +147,51 @@ func TestTheLastFactorStaysWhereAnOrganizationDemandsOne(t *testing.T) {
 		t.Errorf("one that is not the last: %v", err)
 	}
 }
+
+func TestTheJournalTellsAnOperatorFromAPersonOfThatName(t *testing.T) {
+	f := newFixture(t)
+	boss := admin
+	boss.Subject = mfa.Operator
+	boss = f.enrolApp(boss).caller
+	person := func() { f.enrolApp(of(alice, "acme")) }
+	reset := func() mfa.Event {
+		t.Helper()
+		kinds := f.events.kinds()
+		if len(kinds) == 0 || kinds[len(kinds)-1] != mfa.EventReset {
+			t.Fatalf("the journal was told %v", kinds)
+		}
+		return f.events.events[len(kinds)-1]
+	}
+	person()
+	if err := f.Reset(t.Context(), boss, alice.Subject, false); err != nil {
+		t.Fatal(err)
+	}
+	if e := reset(); e.ActorKind != mfa.ActorAdministrator || e.By != "operator" {
+		t.Errorf("an administrator's reset is %+v", e)
+	}
+	person()
+	if err := f.ResetAccount(t.Context(), alice.Issuer, alice.Subject, false); err != nil {
+		t.Fatal(err)
+	}
+	if e := reset(); e.ActorKind != mfa.ActorOperator || e.By != "operator" {
+		t.Errorf("an operator's reset is %+v", e)
+	}
+	if err := f.Enforce(t.Context(), boss, true); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.events.events[len(f.events.kinds())-1]; e.ActorKind != mfa.ActorAdministrator {
+		t.Errorf("an enforcement is %+v", e)
+	}
+	if err := f.Reset(t.Context(), boss, "", false); err == nil {
+		t.Error("an enforced administrator has no factor left")
+	}
+	if err := f.Enforce(t.Context(), boss, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reset(t.Context(), boss, "", false); err != nil {
+		t.Fatal(err)
+	}
+	if e := reset(); e.ActorKind != mfa.ActorPerson || e.By != "" {
+		t.Errorf("a person's own reset is %+v", e)
+	}
+}

@@ -56,7 +56,7 @@ func (s *Service) resetOther(ctx context.Context, caller Caller, subject string,
 			}
 			told := u.reset(mustEnroll, now)
 			e := u.event(EventReset, "", caller.Client)
-			e.By = caller.Subject
+			e.ActorKind, e.By = ActorAdministrator, caller.Subject
 			return []Event{e}, []*Notice{told}, nil
 		},
 	})
