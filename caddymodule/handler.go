@@ -78,11 +78,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		return false
 	}
 	h.app.upgrades.Strip(r)
-	route, ok := h.routes.Find(r.URL.Path)
+	route, ours := h.find(r)
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		// Serving a route would undo the refusal of whatever stands before
 		// this handler in the site, such as basic_auth.
-		if ok {
+		if route != nil {
 			api.WithholdBody(r)
 		}
 		if visitOf(r) == nil {
@@ -90,7 +90,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		}
 		return true
 	}
-	if !ok {
+	if route == nil {
 		return h.app.pass(w, r)
 	}
 	handler := h.app.await(r.Context())
@@ -98,8 +98,30 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		api.Unavailable(w)
 		return false
 	}
-	handler.ServeHTTP(w, r, route)
+	handler.ServeHTTP(w, ours, route)
 	return false
+}
+
+// find returns the route of a request and the request as the route serves it,
+// or no route. What counts is the path, or else the one that the client sent:
+// a try_files or rewrite for the site's own pages runs before this handler, and
+// would send the routes, and the codes in their bodies, to the upstream.
+func (h *Handler) find(r *http.Request) (*api.Route, *http.Request) {
+	if route, ok := h.routes.Find(r.URL.Path); ok {
+		return route, r
+	}
+	sent := sentURL(r)
+	if sent.Path == r.URL.Path {
+		return nil, nil
+	}
+	route, ok := h.routes.Find(sent.Path)
+	if !ok {
+		return nil, nil
+	}
+	asSent := *r
+	u := *sent
+	asSent.URL = &u
+	return route, &asSent
 }
 
 // visitVar is the variable of a request that one of the handlers here has
