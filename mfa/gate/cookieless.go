@@ -2,8 +2,12 @@ package gate
 
 import "strings"
 
-// maxCookieless bounds how many cookieless parts of a path are read closely.
-const maxCookieless = 4
+// Bounds on how many cookieless parts of a path are read closely, and on how
+// many places are looked at that may begin one.
+const (
+	maxCookieless      = 2
+	maxCookielessTries = 32
+)
 
 // beginsCookieless reports whether s, which begins with a parenthesis, may
 // begin with what ASP.NET takes out of paths, such as (S(x)) or (A(x)F(y)): a
@@ -30,50 +34,73 @@ func cookieless(s string) int {
 	return 0
 }
 
-// withoutCookieless returns a path without its cookieless parts, in each way
-// that ASP.NET has taken them out: with the slash before them, so that
-// /ad/(S(x))min is /admin, and without. It returns nil for a path that has
-// none, and many reports that there are too many to tell.
+// withoutCookieless returns a path without one or more of its cookieless
+// parts, in each way that ASP.NET has taken them out: with the slash before
+// them, so that /ad/(S(x))min is /admin, and without. It returns nil for a path
+// that has none, and many reports that there are too many to tell.
 func withoutCookieless(s string) (readings []string, many bool) {
-	if !strings.Contains(s, "(") {
-		return nil, false
-	}
-	var parts []string // what is left of s
-	for {
-		from, length := 0, 0
-		for length == 0 {
-			i := strings.IndexByte(s[from:], '(')
-			if i < 0 {
-				break
-			}
-			if from += i; from < len(s) {
-				if length = cookieless(s[from:]); length == 0 {
-					from++
-				}
-			}
-		}
-		if length == 0 {
+	type part struct{ before, text string }
+	var parts []part
+	for from, tries := 0, 0; ; {
+		i := strings.IndexByte(s[from:], '(')
+		if i < 0 {
 			break
+		}
+		from += i
+		if !beginsCookieless(s[from:]) {
+			from++
+			continue
+		}
+		if tries++; tries > maxCookielessTries {
+			return nil, true
+		}
+		length := cookieless(s[from:])
+		if length == 0 {
+			from++
+			continue
 		}
 		if len(parts) == maxCookieless {
 			return nil, true
 		}
-		parts = append(parts, s[:from])
-		s = s[from+length:]
+		parts = append(parts, part{s[:from], s[from : from+length]})
+		s, from = s[from+length:], 0
 	}
-	if parts == nil {
-		return nil, false
-	}
-	for choice := range 1 << len(parts) {
-		var b strings.Builder
-		for i, part := range parts {
-			if choice>>i&1 == 1 {
-				part = strings.TrimSuffix(part, "/")
+	readings = []string{""}
+	for _, part := range parts {
+		var longer []string
+		for _, begun := range readings {
+			longer = append(longer, begun+part.before+part.text, begun+part.before)
+			if before, ok := withoutSlash(begun + part.before); ok {
+				longer = append(longer, before)
 			}
-			b.WriteString(part)
 		}
-		b.WriteString(s)
-		readings = append(readings, b.String())
+		readings = longer
 	}
-	return readings, false
+	for i := range readings {
+		readings[i] += s
+	}
+	return readings[1:], false // the first has all of them
+}
+
+// withoutSlash returns s, a path's beginning, without the slash at its end, and
+// without what reads as nothing before that.
+func withoutSlash(s string) (string, bool) {
+	s, ok := strings.CutSuffix(s, "/")
+	if !ok {
+		return "", false
+	}
+	var kept []string
+	for text := range strings.SplitSeq(s, "/") {
+		segment := readSegment(text)
+		switch {
+		case segment.up:
+			kept = kept[:max(0, len(kept)-1)]
+		case !segment.skip:
+			kept = append(kept, text)
+		}
+	}
+	if len(kept) == 0 {
+		return "", true
+	}
+	return "/" + strings.Join(kept, "/"), true
 }

@@ -117,16 +117,16 @@ func sameTarget(a, b *url.URL) bool {
 
 func (p *Paths) matchPath(u *url.URL) bool {
 	if u.RawPath == "" || u.RawPath == u.Path { // or parentheses, which net/url would escape
-		if ordinary, dotted := classify(u.Path); ordinary {
-			return p.matchOrdinary(u.Path, dotted)
+		if ordinary, joined := classify(u.Path); ordinary && !(joined && len(u.Path) > maxLength) {
+			return p.matchOrdinary(u.Path, joined)
 		}
 	}
 	return p.matchReadings(u)
 }
 
-func (p *Paths) matchOrdinary(s string, dotted bool) bool {
+func (p *Paths) matchOrdinary(s string, joined bool) bool {
 	for i := range p.patterns {
-		if p.patterns[i].covers(s, dotted) {
+		if p.patterns[i].covers(s, joined) {
 			return true
 		}
 	}
@@ -134,16 +134,16 @@ func (p *Paths) matchOrdinary(s string, dotted bool) bool {
 }
 
 // classify reports whether there is but one way to read a path, apart from
-// the case of its letters and from what a dot within a segment may begin, and
-// whether there is such a dot.
-func classify(s string) (ordinary, dotted bool) {
+// the case of its letters and from what a dot within a segment, or what isCall
+// takes, may begin, and whether there is such a character.
+func classify(s string) (ordinary, joined bool) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c <= ' ', c >= 0x7f, c == '%', c == ';', c == '?', c == '#', c == '\\':
 			return false, false
 		case c == ':' && i+1 < len(s) && (s[i+1] == ':' || s[i+1] == '$'):
 			return false, false
-		case c == '/' && i+1 < len(s) && s[i+1] == '/':
+		case c == '/' && i+1 < len(s) && (s[i+1] == '/' || beginsFront(s[i+1:])):
 			return false, false
 		case c == '(' && beginsCookieless(s[i:]):
 			return false, false
@@ -151,25 +151,27 @@ func classify(s string) (ordinary, dotted bool) {
 			return false, false // a short name
 		case c == '.' && (i+1 == len(s) || s[i+1] == '/'):
 			return false, false // Windows takes it off
-		case c == '.' && i > 0 && s[i-1] != '/':
-			if gluedInfo(s[i:]) >= 0 {
+		case c == '.':
+			if beginsGlued(s[i:]) {
 				return false, false
 			}
-			dotted = true
+			joined = true
+		case isCall(c):
+			joined = true
 		}
 	}
-	return true, dotted
+	return true, joined
 }
 
 // covers reports whether the pattern covers an ordinary path.
-func (p *pattern) covers(s string, dotted bool) bool {
+func (p *pattern) covers(s string, joined bool) bool {
 	for may := true; ; {
 		s = s[1:]
-		if may && p.coversFrom(s, dotted) {
+		if may && p.coversFrom(s, joined) {
 			return true
 		}
 		i := strings.IndexByte(s, '/')
-		if i < 0 || !p.floating && !dotted {
+		if i < 0 || !p.floating && !joined {
 			return false
 		}
 		may = p.floating || mayBeScript(s[:i])
@@ -177,19 +179,32 @@ func (p *pattern) covers(s string, dotted bool) bool {
 	}
 }
 
-func (p *pattern) coversFrom(s string, dotted bool) bool {
+func (p *pattern) coversFrom(s string, joined bool) bool {
 	for i := range p.segments {
 		segment, rest, _ := strings.Cut(s, "/")
 		if segment == "" {
 			return false
 		}
 		if want := &p.segments[i]; !matchSegment(want.glob, segment) &&
-			!(dotted && want.matchSuffixed(segment, rest == "")) {
+			!(joined && want.matchMore(segment, allIndex(rest))) {
+			return false // the rest is short: see matchPath
+		}
+		s = rest
+	}
+	return p.below || s == "" || joined && allIndex(s)
+}
+
+// allIndex reports whether a path ends before s, but for files that stand for
+// their folder.
+func allIndex(s string) bool {
+	for s != "" {
+		segment, rest, _ := strings.Cut(s, "/")
+		if !isIndex(segment) {
 			return false
 		}
 		s = rest
 	}
-	return p.below || s == "" || dotted && isIndex(strings.TrimSuffix(s, "/"))
+	return true
 }
 
 // matchSegment matches one segment, in any case, to one of a pattern.
@@ -201,7 +216,7 @@ func matchSegment(want, s string) bool {
 		case w < len(want) && want[w] == '*':
 			star, mark = w, i
 			w++
-		case w < len(want) && want[w] == lower(s[i]):
+		case w < len(want) && (want[w] == lower(s[i]) || want[w] == anyCall && isCall(s[i])):
 			w++
 			i++
 		case star >= 0:

@@ -122,6 +122,7 @@ func TestPatternsMeanWhatTheyMeanInACaddyfile(t *testing.T) {
 		{"/a/*/c", "/a/x%2fy/c", true},
 		{"/a/*/c", "/a/x%5Cy/c", true},
 		{"/a/*/c", "/a/x/y/../c", true},
+		{"/a/*/c", "/a/%c0%af%5cc", true},
 		{"/a/**", "/a/", true},
 		{"/a*b*c/d", "/axbbcc/d", true},
 		{"/a*b*c/d", "/axbbcd/d", false},
@@ -178,12 +179,14 @@ func TestAPathThatCannotBeReadWithinBoundsIsGuarded(t *testing.T) {
 		"/x%20" + strings.Repeat("y", 9<<10),
 		"/x" + strings.Repeat("%25", 6) + strings.Repeat("25", 5) + "41%" + strings.Repeat("25", 6) + "41",
 		"/a" + strings.Repeat(";", 40) + "b",
+		"/x" + strings.Repeat("/index.x", 2<<10),
+		"/x" + strings.Repeat("(a(", 40),
 	} {
 		if !match(t, []string{"/admin/*"}, target) {
 			t.Errorf("%.40s is not guarded", target)
 		}
 	}
-	if match(t, []string{"/admin/*"}, "/"+strings.Repeat("y", 9<<10)) {
+	if match(t, []string{"/admin/*"}, "/static/x."+strings.Repeat("y", 7<<10)) || match(t, []string{"/admin/*"}, "/"+strings.Repeat("y", 9<<10)) {
 		t.Error("an ordinary path is guarded for its length")
 	}
 }
@@ -204,6 +207,7 @@ func TestARawPathThatDoesNotFitThePathIsReadToo(t *testing.T) {
 var tokens = []string{
 	"/", "admin", "..", "x", "%2f", "%2e%2e", ";a", "%25", "%5c", "\\", ".", "%61dmin", "ADMIN", "%00", "%20", "a", "*", "b.php", "c",
 	"%2E", "2f", "2e", "%3b", "//", "/./", "/../", "%0a", "61", "%252f", "%252e", "min", "5c", "00", ":", "%ff", "%c0%af", "\u00e9",
+	"index.php", ".json", "(S(x))", "%28S(x)%29", "ADMINI~1", "admi~12", "/x.cgi/", "index.html", "AD12AB~1", "~1", ".",
 }
 
 func pathOf(choice []byte) string {
@@ -251,7 +255,52 @@ var steps = []func(string) string{
 			return strings.TrimRight(s, ".")
 		})
 	},
+	// A script is asked for the rest. Names of files have no percent signs and
+	// no backslashes, and formats none that are decoded later.
+	func(s string) string {
+		if at := scriptName.FindStringIndex(s); at != nil {
+			return s[at[1]-1:]
+		}
+		return s
+	},
+	func(s string) string {
+		if at := gluedScript.FindStringIndex(s); at != nil && strings.Trim(s[at[1]:], "./") != "" {
+			return "/" + strings.TrimLeft(s[at[1]:], "/")
+		}
+		return s
+	},
+	// The format of the answer, and the file of a folder.
+	func(s string) string {
+		folder, name := path.Split(s)
+		at := strings.LastIndexByte(name, '.')
+		if at < 0 || strings.Trim(name[:at], ".") == "" || strings.ContainsAny(name, `%\(`) {
+			return s
+		}
+		return folder + name[:at]
+	},
+	func(s string) string { return indexFile.ReplaceAllString(s, "/") },
+	// ASP.NET's, with the slash before and without.
+	func(s string) string { return cookielessPart.ReplaceAllString(s, "") },
+	func(s string) string { return slashedPart.ReplaceAllString(s, "") },
+	// What Windows finds by a short name.
+	func(s string) string {
+		return eachSegment(s, func(s string) string {
+			if shortName.MatchString(s) {
+				return "admin"
+			}
+			return s
+		})
+	},
 }
+
+var (
+	scriptName     = regexp.MustCompile(`/[^/%\\]*[0-9A-Za-z][^/%\\]*\.[A-Za-z][^/%\\]*/`)
+	gluedScript    = regexp.MustCompile(`[^/](?i:\.php)`)
+	indexFile      = regexp.MustCompile(`/(?i:index|default)\.[^/]+$`)
+	cookielessPart = regexp.MustCompile(`\(([A-Za-z]\([^)/]*\))+\)`)
+	slashedPart    = regexp.MustCompile(`/\(([A-Za-z]\([^)/]*\))+\)`)
+	shortName      = regexp.MustCompile(`^(?i:(a|ad|adm|admi|admin)~[1-9]|admi~[1-9][0-9]|ad[0-9a-f]{4}~[1-9])(\.[^/.]*)?$`)
+)
 
 // anyReading reports whether some sequence of steps brings a path to where
 // covered says yes.
@@ -303,6 +352,9 @@ func FuzzWhatAnyReadingTakesForGuardedIsGuarded(f *testing.F) {
 	for i := range tokens {
 		f.Add([]byte{byte(i), 0, 1}, byte(0))
 		f.Add([]byte{3, 0, byte(i), 2, 4, byte(i), 1, byte(i)}, byte(i))
+		f.Add([]byte{byte(i), 0, 1, 0, 3}, byte(0))
+		f.Add([]byte{1, byte(i), 0, 3}, byte(0))
+		f.Add([]byte{byte(i), 1}, byte(0))
 	}
 	f.Fuzz(func(t *testing.T, choice []byte, which byte) {
 		target := pathOf(choice)

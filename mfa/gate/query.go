@@ -39,6 +39,9 @@ func (p *Paths) matchQuery(raw string) bool {
 	if raw == "" {
 		return false
 	}
+	if len(raw) > maxQuery {
+		return true
+	}
 	r := reader{paths: p, left: maxReadings}
 	return r.matchQuery(raw)
 }
@@ -161,5 +164,7 @@ func parameterName(s string) string {
 		s = s[:i]
 	}
 	s = strings.Map(withoutJunk, s)
-	return strings.NewReplacer(".", "_", " ", "_").Replace(s)
+	return asPHP.Replace(s)
 }
+
+var asPHP = strings.NewReplacer(".", "_", " ", "_")

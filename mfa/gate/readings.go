@@ -13,9 +13,10 @@ import (
 // Bounds on what is read closely; a path beyond them is guarded.
 const (
 	maxLength    = 8 << 10
-	maxDecodings = 4  // of percent-encoding, the edge's own included
-	maxMarks     = 32 // in a segment, see segment
-	maxReadings  = 64 // of a path, apart from how its segments are read
+	maxQuery     = 16 << 10 // where parameters are read at all
+	maxDecodings = 4        // of percent-encoding, the edge's own included
+	maxMarks     = 32       // in a segment, see segment
+	maxReadings  = 64       // of a path, apart from how its segments are read
 )
 
 // matchReadings reads a path in all the ways that a backend may.
@@ -41,6 +42,9 @@ func (r *reader) match(s string) bool {
 		return true
 	}
 	for decodings := 0; ; decodings++ {
+		if !utf8.ValidString(s) && r.matchForms(foldValid(s)) {
+			return true // what is no text read as no text, and next as overlong
+		}
 		s = fold(s)
 		if r.matchForms(s) {
 			return true
@@ -91,19 +95,27 @@ func (p *Paths) matchSegments(s string) bool {
 	// Who reads a target as a URL reference, as browsers read links, takes
 	// //x/admin for /admin at the host x (RFC 3986, section 4.2).
 	mayBeHost, begun := strings.HasPrefix(s, "//"), false
+	before, last := -1, -1 // the last two segments that do not read as nothing
 	for text := range strings.SplitSeq(strings.Trim(s, "/"), "/") {
 		segment := readSegment(text)
 		up = up || segment.up
+		segment.script = segment.script || endInFront(segments, before, last)
+		if !segment.skip {
+			before, last = last, len(segments)
+		}
 		if !begun {
 			begun = !segment.skip
 			segment.skip, mayBeHost = segment.skip || mayBeHost, true
 		}
 		segments = append(segments, segment)
 	}
-	last := true
+	if strings.HasSuffix(s, "/") { // a script before it is asked for /
+		segments = append(segments, segment{skip: true})
+	}
+	nothing := true // follows
 	for i := len(segments) - 1; i >= 0; i-- {
-		segments[i].last = last || up || segments[i].end
-		last = last && segments[i].skip
+		segments[i].last = nothing || up || segments[i].end
+		nothing = nothing && (segments[i].skip || segments[i].index)
 	}
 	return slices.ContainsFunc(p.patterns, func(p pattern) bool { return p.coversReading(segments, up) })
 }
@@ -164,6 +176,9 @@ func readSegment(s string) segment {
 	if i := malformed(s); i >= 0 {
 		g.doubtAt(s, i)
 	}
+	if name := trimBeforeDots(s); name != s {
+		g.add(name)
+	}
 	first, marks := 0, 0
 	for i, r := range s {
 		if !isMark(s, i, r) {
@@ -215,6 +230,9 @@ func (g *segment) read(s string) string {
 	return trimmed
 }
 
+// is reports whether the segment may read as s.
+func (g *segment) is(s string) bool { return g.first == s || slices.Contains(g.more, s) }
+
 func (g *segment) matches(want *name) bool {
 	return want.matches(g.first, g.last) ||
 		slices.ContainsFunc(g.more, func(s string) bool { return want.matches(s, g.last) })
@@ -253,14 +271,30 @@ func withoutJunk(r rune) rune {
 	return r
 }
 
-// trim takes off what file systems do: spaces, and dots at the end.
+// blanks are what file systems, and frameworks for a name without its suffix,
+// take off the ends of a name.
+const blanks = " \t\r\n\v\f\x00"
+
+// trim takes off what file systems do: blanks, and dots at the end.
 func trim(s string) string {
-	return strings.TrimLeft(strings.TrimRight(s, ". \t\r\n\v\f\x00"), " \t\r\n\v\f\x00")
+	return strings.TrimLeft(strings.TrimRight(s, "."+blanks), blanks)
+}
+
+// trimBeforeDots takes blanks off the end of what stands before each dot.
+func trimBeforeDots(s string) string {
+	if !strings.Contains(s, ".") || !strings.ContainsAny(s, blanks) {
+		return s
+	}
+	parts := strings.Split(s, ".")
+	for i := range parts[:len(parts)-1] {
+		parts[i] = strings.TrimRight(parts[i], blanks)
+	}
+	return strings.Join(parts, ".")
 }
 
 // fold brings a text to the form in which it is compared: compatibility
 // forms such as full-width letters as what they stand for, letters in one
-// case, overlong UTF-8 decoded, and all that is taken for a slash or a
+// case and without accents, as most databases compare them, overlong UTF-8 decoded, and all that is taken for a slash or a
 // backslash, but a slash, as a backslash.
 func fold(s string) string {
 	if isASCII(s) {
@@ -269,7 +303,12 @@ func fold(s string) string {
 	if !utf8.ValidString(s) {
 		s = decodeOverlong(s)
 	}
-	return strings.Map(foldRune, norm.NFKC.String(strings.Map(foldRune, s)))
+	return foldValid(s)
+}
+
+// foldValid is fold for UTF-8; what is not comes out as U+FFFD.
+func foldValid(s string) string {
+	return strings.Map(foldRune, norm.NFKD.String(strings.Map(foldRune, s)))
 }
 
 func decodeOverlong(s string) string {
@@ -298,6 +337,9 @@ func foldRune(r rune) rune {
 		return '\\' // the last two are at its place in Japan and Korea
 	case 0x131: // dotless i, whose capital is I
 		return 'i'
+	}
+	if 0x300 <= r && r <= 0x36f {
+		return -1 // an accent
 	}
 	return unicode.ToLower(r)
 }
