@@ -129,20 +129,22 @@ func translateAdmin(err error) error {
 
 // adminAccount is a person's record in the admin API.
 type adminAccount struct {
-	Issuer        string            `json:"issuer"`
-	Subject       string            `json:"subject"`
-	Email         string            `json:"email,omitempty"`
-	Organizations []string          `json:"organizations,omitempty"`
-	Enrolled      bool              `json:"enrolled"`
-	Methods       []factor.Type     `json:"methods"`
-	Primary       factor.Type       `json:"primary,omitempty"`
-	Credentials   []adminCredential `json:"credentials"`
-	Pending       []factor.Type     `json:"pending,omitempty"`
-	BackupCodes   int               `json:"backup_codes"`
-	MustEnroll    bool              `json:"must_enroll,omitempty"`
-	LockedUntil   *time.Time        `json:"locked_until,omitempty"`
-	CodesOff      bool              `json:"codes_off,omitempty"`
-	Sessions      []adminSession    `json:"sessions,omitempty"`
+	Issuer        string   `json:"issuer"`
+	Subject       string   `json:"subject"`
+	Email         string   `json:"email,omitempty"`
+	Organizations []string `json:"organizations,omitempty"`
+	// More says that the person was seen in more organizations than are kept.
+	More        bool              `json:"more_organizations,omitempty"`
+	Enrolled    bool              `json:"enrolled"`
+	Methods     []factor.Type     `json:"methods"`
+	Primary     factor.Type       `json:"primary,omitempty"`
+	Credentials []adminCredential `json:"credentials"`
+	Pending     []factor.Type     `json:"pending,omitempty"`
+	BackupCodes int               `json:"backup_codes"`
+	MustEnroll  bool              `json:"must_enroll,omitempty"`
+	LockedUntil *time.Time        `json:"locked_until,omitempty"`
+	CodesOff    bool              `json:"codes_off,omitempty"`
+	Sessions    []adminSession    `json:"sessions,omitempty"`
 }
 
 type adminCredential struct {
@@ -167,7 +169,7 @@ type adminPage struct {
 
 func toAdmin(a mfa.Account) adminAccount {
 	account := adminAccount{
-		Issuer: a.Issuer, Subject: a.Subject, Email: a.Email, Organizations: a.Organizations,
+		Issuer: a.Issuer, Subject: a.Subject, Email: a.Email, Organizations: a.Organizations, More: a.MoreOrganizations,
 		Enrolled: len(a.Methods) > 0, Methods: append([]factor.Type{}, a.Methods...), Primary: a.Primary,
 		Credentials: []adminCredential{}, Pending: a.Pending, BackupCodes: a.BackupCodes,
 		MustEnroll: a.MustEnroll, CodesOff: a.CodesOff,

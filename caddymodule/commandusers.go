@@ -147,6 +147,15 @@ func (a adminAccount) lastUsed() string {
 	return last.UTC().Format(time.RFC3339)
 }
 
+// organizations lists those that the person was seen in.
+func (a adminAccount) organizations() string {
+	names := strings.Join(a.Organizations, ", ")
+	if a.More {
+		names += ", and more than are kept"
+	}
+	return names
+}
+
 // state is what an operator may have to do something about.
 func (a adminAccount) state() string {
 	var states []string
@@ -175,7 +184,7 @@ func showUser(flags caddycmd.Flags) (int, error) {
 	table := newTable()
 	for _, row := range [][2]string{
 		{"Subject", a.Subject}, {"Issuer", a.Issuer}, {"E-mail", a.Email},
-		{"Organizations", strings.Join(a.Organizations, ", ")}, {"Methods", joinTypes(a.Methods)},
+		{"Organizations", a.organizations()}, {"Methods", joinTypes(a.Methods)},
 		{"Primary", string(a.Primary)}, {"Backup codes", fmt.Sprint(a.BackupCodes)}, {"State", a.state()},
 	} {
 		table.row(row[0], orDash(row[1]))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 	"github.com/caddymfa/caddy-mfa/mfa/mail"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
@@ -19,12 +20,17 @@ type mailLimit struct {
 	within time.Duration
 }
 
-// Limits on mail. The one by address keeps strangers' accounts from
-// flooding a mailbox; it counts setups alone, so that they cannot starve
-// its owner of mail either.
+// Limits on mail. Those by address keep accounts from flooding a mailbox; they
+// count setups alone, so that nobody can starve its owner of mail for logins.
+//
+// A person whose access token claims the address is not counted with
+// strangers: they have a budget of their own, within one of all who claim
+// the address, should the login let anybody claim any.
 var (
-	userMailLimit    = mailLimit{5, 15 * time.Minute}
-	addressMailLimit = mailLimit{5, time.Hour}
+	userMailLimit     = mailLimit{5, 15 * time.Minute}
+	addressMailLimit  = mailLimit{5, time.Hour}  // who does not claim the address, together
+	ownMailLimit      = mailLimit{5, time.Hour}  // each who claims it
+	claimantMailLimit = mailLimit{20, time.Hour} // all who claim it, together
 )
 
 // mailCount is the document that counts the setup mails to one address.
@@ -56,24 +62,54 @@ func remove(sent []time.Time, at time.Time) []time.Time {
 	return sent
 }
 
-// addressKeys names the count of an address without telling the address:
-// where it is kept, and where it was before the keys were changed.
-func (s *Service) addressKeys(address string) ([]string, error) {
-	hashes, err := s.documents.keys.Hashes("caddy-mfa mail address", []byte(address))
-	if err != nil {
-		return nil, fmt.Errorf("%w: hashing address: %w", store.ErrUnavailable, err)
-	}
-	keys := make([]string, len(hashes))
-	for i, hash := range hashes {
-		keys[i] = mailPrefix + base64.RawURLEncoding.EncodeToString(hash)
-	}
-	return keys, nil
+// mailBudget is a limit and where its count is kept: under a hash of the
+// address, now and before the keys were changed, so that the key does not tell
+// the address.
+type mailBudget struct {
+	limit mailLimit
+	keys  []string
 }
 
-// count reads the mails to an address, whose keys are given.
-func (t transaction) count(addressKeys []string) (mailCount, error) {
+// mailBudgets are those that a setup mail to address is counted in.
+func (s *Service) mailBudgets(caller Caller, address string) ([]mailBudget, error) {
+	named := []struct {
+		label, text string
+		limit       mailLimit
+	}{{"caddy-mfa mail address", address, addressMailLimit}}
+	if claimed, err := mailbox.ParseLocal(caller.Email); err == nil && claimed.Mailbox() == address {
+		named[0].label, named[0].limit = "caddy-mfa mail address claimed", claimantMailLimit
+		own := named[0]
+		own.label, own.text, own.limit = "caddy-mfa mail address owned", caller.accountKey()+" "+address, ownMailLimit
+		named = append(named, own)
+	}
+	var budgets []mailBudget
+	for _, n := range named {
+		hashes, err := s.documents.keys.Hashes(n.label, []byte(n.text))
+		if err != nil {
+			return nil, fmt.Errorf("%w: hashing address: %w", store.ErrUnavailable, err)
+		}
+		budget := mailBudget{limit: n.limit}
+		for _, hash := range hashes {
+			budget.keys = append(budget.keys, mailPrefix+base64.RawURLEncoding.EncodeToString(hash))
+		}
+		budgets = append(budgets, budget)
+	}
+	return budgets, nil
+}
+
+// keysOf are all keys of the budgets, and key.
+func keysOf(budgets []mailBudget, key string) []string {
+	keys := []string{key}
+	for _, b := range budgets {
+		keys = append(keys, b.keys...)
+	}
+	return keys
+}
+
+// count reads the mails of a budget.
+func (t transaction) count(b mailBudget) (mailCount, error) {
 	var all mailCount
-	for _, key := range addressKeys {
+	for _, key := range b.keys {
 		var count mailCount
 		if _, err := t.get(key, &count); err != nil {
 			return mailCount{}, err
@@ -85,13 +121,13 @@ func (t transaction) count(addressKeys []string) (mailCount, error) {
 }
 
 // putCount writes them, to one place.
-func (t transaction) putCount(addressKeys []string, count mailCount) error {
-	for _, key := range addressKeys[1:] {
+func (t transaction) putCount(b mailBudget, count mailCount) error {
+	for _, key := range b.keys[1:] {
 		if err := t.tx.Delete(key); err != nil {
 			return err
 		}
 	}
-	return t.put(addressKeys[0], count)
+	return t.put(b.keys[0], count)
 }
 
 // deliver sends the mail of a setup. The mail is counted before it goes
@@ -100,7 +136,7 @@ func (t transaction) putCount(addressKeys []string, count mailCount) error {
 // the server refuses counts, or any number of them could be tried.
 func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer) error {
 	userKey := userPrefix + caller.accountKey()
-	addressKeys, err := s.addressKeys(offer.Address)
+	budgets, err := s.mailBudgets(caller, offer.Address)
 	if err != nil {
 		return err
 	}
@@ -110,21 +146,23 @@ func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer
 		if err != nil {
 			return err
 		}
-		count, err := t.count(addressKeys)
-		if err != nil {
-			return err
-		}
 		if u.Mails, err = userMailLimit.add(u.Mails, now); err != nil {
 			return err
 		}
-		if count.Mails, err = addressMailLimit.add(count.Mails, now); err != nil {
-			return err
+		for _, b := range budgets {
+			count, err := t.count(b)
+			if err != nil {
+				return err
+			}
+			if count.Mails, err = b.limit.add(count.Mails, now); err != nil {
+				return err
+			}
+			if err := t.putCount(b, count); err != nil {
+				return err
+			}
 		}
-		if err := t.put(userKey, u); err != nil {
-			return err
-		}
-		return t.putCount(addressKeys, count)
-	}, append(addressKeys[:len(addressKeys):len(addressKeys)], userKey)...)
+		return t.put(userKey, u)
+	}, keysOf(budgets, userKey)...)
 	if err != nil {
 		return err
 	}
@@ -133,14 +171,15 @@ func (s *Service) deliver(ctx context.Context, caller Caller, offer factor.Offer
 	ctx = context.WithoutCancel(ctx)
 	if err := offer.Deliver(ctx); err != nil {
 		if errors.Is(err, mail.ErrUnavailable) {
-			err = errors.Join(err, s.uncount(ctx, userKey, addressKeys, now))
+			err = errors.Join(err, s.uncount(ctx, userKey, budgets, now))
 		}
 		return fmt.Errorf("%w: %w", ErrMailNotSent, err)
 	}
 	return nil
 }
 
-func (s *Service) uncount(ctx context.Context, userKey string, addressKeys []string, at time.Time) error {
+// uncount takes a mail that was not sent off the counts.
+func (s *Service) uncount(ctx context.Context, userKey string, budgets []mailBudget, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	return s.documents.update(ctx, func(t transaction) error {
@@ -148,15 +187,17 @@ func (s *Service) uncount(ctx context.Context, userKey string, addressKeys []str
 		if found, err := t.get(userKey, &u); err != nil || !found {
 			return err
 		}
-		count, err := t.count(addressKeys)
-		if err != nil {
-			return err
+		for _, b := range budgets {
+			count, err := t.count(b)
+			if err != nil {
+				return err
+			}
+			count.Mails = remove(count.Mails, at)
+			if err := t.putCount(b, count); err != nil {
+				return err
+			}
 		}
 		u.Mails = remove(u.Mails, at)
-		count.Mails = remove(count.Mails, at)
-		if err := t.put(userKey, u); err != nil {
-			return err
-		}
-		return t.putCount(addressKeys, count)
-	}, append(addressKeys[:len(addressKeys):len(addressKeys)], userKey)...)
+		return t.put(userKey, u)
+	}, keysOf(budgets, userKey)...)
 }

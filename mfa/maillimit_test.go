@@ -151,3 +151,27 @@ func TestAClientThatLeavesStopsNeitherItsMailNorTheCount(t *testing.T) {
 		t.Errorf("the last link: %v", err)
 	}
 }
+
+func TestStrangersDoNotStarveWhoseTokenClaimsTheAddress(t *testing.T) {
+	f := newFixture(t)
+	claiming := func(subject, address string) mfa.Caller {
+		return mfa.Caller{Issuer: alice.Issuer, Subject: subject, Email: address}
+	}
+	owner := claiming("alice", "Alice@Example.com")
+	for n := range 5 {
+		f.wantMail(claiming(fmt.Sprint("stranger ", n), "stranger@example.com"), "alice@example.com", 0)
+	}
+	f.wantMail(claiming("bob", "bob@example.com"), "alice@example.com", time.Hour)
+	for range 5 {
+		f.wantMail(owner, "alice+tag@example.com", 0)
+	}
+	f.advance(15 * time.Minute) // so that the limit of the person is not the one that is met
+	f.wantMail(owner, "alice@example.com", 45*time.Minute)
+	f.wantMail(owner, "elsewhere@example.com", 0)
+
+	// Where the login lets anybody claim any address, it is not flooded either.
+	for n := range 15 {
+		f.wantMail(claiming(fmt.Sprint("claimant ", n), "alice@example.com"), "ALICE@example.com", 0)
+	}
+	f.wantMail(claiming("claimant 15", "alice@example.com"), "alice@example.com", 45*time.Minute)
+}

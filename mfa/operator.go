@@ -16,9 +16,12 @@ type Account struct {
 	Subject       string
 	Email         string
 	Organizations []string
-	Methods       []factor.Type // of the factors in use
-	Primary       factor.Type   // "" when no factor is in use
-	Credentials   []Credential
+	// MoreOrganizations says that the person was seen in more than are kept: a
+	// factor is demanded of them, and no administrator reaches them.
+	MoreOrganizations bool
+	Methods           []factor.Type // of the factors in use
+	Primary           factor.Type   // "" when no factor is in use
+	Credentials       []Credential
 	// Pending are the types of the setups that wait for confirmation.
 	Pending     []factor.Type
 	BackupCodes int // how many are left
@@ -44,7 +47,7 @@ func (u *user) view(now time.Time) (Account, error) {
 		return Account{}, err
 	}
 	a := Account{
-		Issuer: u.Issuer, Subject: u.Subject, Email: u.Email, Organizations: u.Organizations,
+		Issuer: u.Issuer, Subject: u.Subject, Email: u.Email, Organizations: u.Organizations, MoreOrganizations: u.MoreOrganizations,
 		Methods: u.methods(), Primary: u.primary(), Credentials: credentials,
 		BackupCodes: len(u.BackupCodes), MustEnroll: u.MustEnroll, CodesOff: u.Lockout.off(),
 	}

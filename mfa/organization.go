@@ -28,21 +28,40 @@ func organizationKey(issuer, name string) string {
 // maxOrganizations bounds the organizations that are kept of one person.
 const maxOrganizations = 100
 
+// memberships are the organizations that a person was seen in.
+type memberships struct {
+	names []string
+	// more says that there were more than are kept. Any of these may demand a
+	// factor, so that one is demanded.
+	more bool
+}
+
+func (u *user) memberships() memberships {
+	return memberships{names: u.Organizations, more: u.MoreOrganizations}
+}
+
 // seen keeps the organizations that today's token claims. Those that a
 // person was ever seen in go on counting.
 func (u *user) seen(caller Caller) {
 	for _, name := range caller.Organizations {
-		if len(u.Organizations) < maxOrganizations && !slices.Contains(u.Organizations, name) {
+		switch {
+		case slices.Contains(u.Organizations, name):
+		case len(u.Organizations) < maxOrganizations:
 			u.Organizations = append(u.Organizations, name)
+		default:
+			u.MoreOrganizations = true
 		}
 	}
 }
 
-// knows reports whether a person of those organizations was seen in all that
-// today's token claims.
-func knows(organizations []string, caller Caller) bool {
-	for _, name := range caller.Organizations {
-		if !slices.Contains(organizations, name) && len(organizations) < maxOrganizations {
+// know reports whether a token that claims these organizations says nothing
+// new.
+func (m memberships) know(claimed []string) bool {
+	if m.more && len(m.names) >= maxOrganizations {
+		return true
+	}
+	for _, name := range claimed {
+		if !slices.Contains(m.names, name) {
 			return false
 		}
 	}
@@ -66,12 +85,12 @@ func (s *Service) standing(ctx context.Context, caller Caller) (*user, Standing,
 	if err != nil {
 		return nil, Standing{}, err
 	}
-	if !knows(u.Organizations, caller) {
+	if !u.memberships().know(caller.Organizations) {
 		if u, err = s.see(ctx, caller); err != nil {
 			return nil, Standing{}, fmt.Errorf("keeping organizations: %w", err)
 		}
 	}
-	enforced, err := enforcedIn(u.Organizations, caller, func(key string) (bool, error) {
+	enforced, err := u.memberships().enforced(caller, func(key string) (bool, error) {
 		var o organization
 		err := s.documents.read(ctx, key, &o)
 		return o.Enforced, err
@@ -99,12 +118,15 @@ func (s *Service) see(ctx context.Context, caller Caller) (*user, error) {
 	return u, err
 }
 
-// enforcedIn reports whether any organization demands a factor of a person
-// who was seen in those. The ones that today's token claims count also where
-// no more are kept.
-func enforcedIn(organizations []string, caller Caller, enforced func(key string) (bool, error)) (bool, error) {
-	checked := make(map[string]bool, len(organizations)+len(caller.Organizations))
-	for _, names := range [][]string{organizations, caller.Organizations} {
+// enforced reports whether any organization demands a factor of the caller,
+// who was seen in m. The ones that today's token claims count also where they
+// are not kept.
+func (m memberships) enforced(caller Caller, enforced func(key string) (bool, error)) (bool, error) {
+	if m.more {
+		return true, nil
+	}
+	checked := make(map[string]bool, len(m.names)+len(caller.Organizations))
+	for _, names := range [][]string{m.names, caller.Organizations} {
 		for _, name := range names {
 			if checked[name] {
 				continue

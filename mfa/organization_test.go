@@ -1,12 +1,15 @@
 package mfa_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // admin is a person of the organization acme with a role in it.
@@ -194,4 +197,76 @@ func TestTheJournalTellsAnOperatorFromAPersonOfThatName(t *testing.T) {
 	if e := reset(); e.ActorKind != mfa.ActorPerson || e.By != "" {
 		t.Errorf("a person's own reset is %+v", e)
 	}
+}
+
+func TestWhoIsSeenInMoreOrganizationsThanAreKeptIsHeldToAFactor(t *testing.T) {
+	f := newFixture(t)
+	names := func(from, to int) (names []string) {
+		for n := from; n < to; n++ {
+			names = append(names, fmt.Sprint("organization ", n))
+		}
+		return names
+	}
+	if f.standing(of(alice, names(0, 100)...)).Enforced {
+		t.Error("a hundred organizations count as enforcing")
+	}
+	if !f.standing(of(alice, "one more")).Enforced || !f.standing(alice).Enforced || !f.standing(of(alice, "acme")).Enforced {
+		t.Error("what is not kept is ignored")
+	}
+	before := f.document()
+	for n := range 100 {
+		f.standing(of(alice, fmt.Sprint("yet another ", n)))
+	}
+	if !bytes.Equal(before, f.document()) {
+		t.Error("the record is written with every request")
+	}
+	app := f.enrolApp(alice)
+	wantError(t, f.Disable(t.Context(), app.caller, factor.TypeTOTP), mfa.ErrEnforced)
+	boss := f.enrolApp(admin).caller
+	wantError(t, f.Reset(t.Context(), boss, "alice", false), mfa.ErrNoUser)
+	account, err := f.Account(t.Context(), alice.Issuer, alice.Subject)
+	if err != nil || !account.MoreOrganizations || len(account.Organizations) != 100 {
+		t.Errorf("the operator is told of %d and more: %v, %v", len(account.Organizations), account.MoreOrganizations, err)
+	}
+}
+
+func TestKnowingAPersonsOrganizationsCostsNothing(t *testing.T) {
+	f := newFixture(t)
+	shown := f.open(f.enrolApp(of(alice, "acme", "other")).grant.Assertion)
+	if live, err := f.Live(t.Context(), shown); err != nil || !live {
+		t.Fatal(live, err)
+	}
+	organizations := []string{"other", "acme"}
+	allocs := testing.AllocsPerRun(100, func() {
+		if known, err := f.Knows(t.Context(), shown, organizations); err != nil || !known {
+			t.Error(known, err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func TestAnOrganizationThatCannotBeKeptNowIsNotTriedWithEveryRequest(t *testing.T) {
+	f := newFixture(t)
+	f.enrolApp(of(alice, "acme"))
+	node, way := f.watchedNode()
+	if err := node.See(t.Context(), of(alice, "acme")); err != nil {
+		t.Fatal(err)
+	}
+	way.away.Store(true)
+	way.writes.Store(0)
+	for range 100 {
+		wantError(t, node.See(t.Context(), of(alice, "other")), store.ErrUnavailable)
+	}
+	if n := way.writes.Load(); n != 1 {
+		t.Errorf("%d writes were tried", n)
+	}
+	way.away.Store(false)
+	f.advance(2 * time.Second)
+	if err := node.See(t.Context(), of(alice, "other")); err != nil {
+		t.Fatal(err)
+	}
+	boss := f.enrolApp(admin).caller
+	wantError(t, f.Reset(t.Context(), boss, "alice", false), mfa.ErrNoUser)
 }

@@ -2,8 +2,11 @@ package mfa
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // recentBytes bounds the memory of what is kept near for gates.
@@ -11,10 +14,10 @@ const recentBytes = 16 << 20
 
 // recent is what gates ask of a person's record.
 type recent struct {
-	ends          map[string]time.Time // of the sessions, by their IDs
-	enrolled      bool
-	mustEnroll    bool
-	organizations []string
+	ends        map[string]time.Time // of the sessions, by their IDs
+	enrolled    bool
+	mustEnroll  bool
+	memberships memberships
 }
 
 // recentOf decodes a person's record, and says how much memory that takes.
@@ -27,7 +30,7 @@ func (d documents) recentOf(key string, sealed []byte) (*recent, int, error) {
 	}
 	r := &recent{
 		ends: make(map[string]time.Time, len(u.Sessions)), enrolled: u.enrolled(),
-		mustEnroll: u.MustEnroll, organizations: u.Organizations,
+		mustEnroll: u.MustEnroll, memberships: u.memberships(),
 	}
 	const fixed, each = 256, 128
 	size := fixed + each*len(u.Sessions)
@@ -80,16 +83,51 @@ func (s *Service) Standing(ctx context.Context, caller Caller) (Standing, error)
 	if err != nil {
 		return Standing{}, fmt.Errorf("reading user: %w", err)
 	}
-	standing, organizations := Standing{Enrolled: r.enrolled, MustEnroll: r.mustEnroll}, r.organizations
-	if !knows(organizations, caller) {
+	standing, seen := Standing{Enrolled: r.enrolled, MustEnroll: r.mustEnroll}, r.memberships
+	if !seen.know(caller.Organizations) {
 		u, err := s.see(ctx, caller)
 		if err != nil {
 			return Standing{}, fmt.Errorf("keeping organizations: %w", err)
 		}
-		standing, organizations = Standing{Enrolled: u.enrolled(), MustEnroll: u.MustEnroll}, u.Organizations
+		standing, seen = Standing{Enrolled: u.enrolled(), MustEnroll: u.MustEnroll}, u.memberships()
 	}
-	standing.Enforced, err = enforcedIn(organizations, caller, func(key string) (bool, error) {
+	standing.Enforced, err = seen.enforced(caller, func(key string) (bool, error) {
 		return s.enforcements.Read(ctx, key)
 	})
 	return standing, err
 }
+
+// Knows reports whether the record of who has shown a second factor has the
+// organizations that their token claims. It costs no reading of the store
+// where Live has just been asked.
+func (s *Service) Knows(ctx context.Context, shown *Shown, organizations []string) (bool, error) {
+	r, err := s.records.ReadStale(ctx, shown.key)
+	if err != nil {
+		return false, fmt.Errorf("reading organizations: %w", err)
+	}
+	return r.memberships.know(organizations), nil
+}
+
+// See keeps the organizations that the caller's token claims, unless their
+// record has them: an administrator's reach depends on it. After a failure,
+// store.ErrUnavailable is returned at once for seeEvery.
+func (s *Service) See(ctx context.Context, caller Caller) error {
+	failed := s.seeFailed.Load()
+	if since := s.now().UnixNano() - failed; failed != 0 && 0 <= since && since < int64(seeEvery) {
+		return store.ErrUnavailable
+	}
+	r, err := s.records.ReadStale(ctx, userPrefix+caller.accountKey())
+	if err == nil && !r.memberships.know(caller.Organizations) {
+		_, err = s.see(ctx, caller)
+	}
+	if err != nil {
+		if errors.Is(err, store.ErrUnavailable) {
+			s.seeFailed.Store(s.now().UnixNano())
+		}
+		return fmt.Errorf("keeping organizations: %w", err)
+	}
+	return nil
+}
+
+// seeEvery is how long See does not ask a store that was unavailable.
+const seeEvery = 2 * time.Second

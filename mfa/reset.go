@@ -51,7 +51,7 @@ func (s *Service) resetOther(ctx context.Context, caller Caller, subject string,
 			if err := s.requireAuthority(admin, caller, now); err != nil {
 				return nil, nil, err
 			}
-			if u.Subject == "" || len(caller.Organizations) != 1 || !slices.Equal(u.Organizations, caller.Organizations) {
+			if u.Subject == "" || u.MoreOrganizations || len(caller.Organizations) != 1 || !slices.Equal(u.Organizations, caller.Organizations) {
 				return nil, nil, ErrNoUser
 			}
 			told := u.reset(mustEnroll, now)

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
@@ -114,6 +115,7 @@ type Service struct {
 	// near has what gates ask with every request.
 	near         *nearcache.Cache
 	records      nearcache.View[*recent]
+	seeFailed    atomic.Int64 // when See last failed, as Unix time in nanoseconds
 	enforcements nearcache.View[bool]
 }
 

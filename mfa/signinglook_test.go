@@ -16,8 +16,9 @@ import (
 // watched is a way to a store that counts what is read, and can hang.
 type watched struct {
 	*remote
-	reads atomic.Int32
-	hang  atomic.Pointer[chan struct{}]
+	reads  atomic.Int32
+	writes atomic.Int32
+	hang   atomic.Pointer[chan struct{}]
 }
 
 func (w *watched) GetVersion(ctx context.Context, key string) ([]byte, int64, error) {
@@ -35,6 +36,11 @@ func (w *watched) GetVersion(ctx context.Context, key string) ([]byte, int64, er
 func (w *watched) Get(ctx context.Context, key string) ([]byte, error) {
 	w.reads.Add(1)
 	return w.remote.Get(ctx, key)
+}
+
+func (w *watched) Update(ctx context.Context, fn func(store.Tx) error, keys ...string) error {
+	w.writes.Add(1)
+	return w.remote.Update(ctx, fn, keys...)
 }
 
 func (f *fixture) watchedNode() (*mfa.Service, *watched) {

@@ -19,6 +19,8 @@ type user struct {
 	EmailChangedAt time.Time `json:"emailChangedAt,omitzero"`
 	// Organizations are all that the person's tokens have ever claimed.
 	Organizations []string `json:"organizations,omitempty"`
+	// MoreOrganizations says that there were more than are kept.
+	MoreOrganizations bool `json:"moreOrganizations,omitempty"`
 	// Handle is the WebAuthn user handle, the same for all the person's
 	// passkeys.
 	Handle []byte `json:"handle"`

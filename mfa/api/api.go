@@ -45,6 +45,8 @@ type Service interface {
 
 	Status(ctx context.Context, caller mfa.Caller) (mfa.Status, error)
 	Standing(ctx context.Context, caller mfa.Caller) (mfa.Standing, error)
+	Knows(ctx context.Context, shown *mfa.Shown, organizations []string) (bool, error)
+	See(ctx context.Context, caller mfa.Caller) error
 	Methods(ctx context.Context, caller mfa.Caller) ([]mfa.Method, error)
 	Enable(ctx context.Context, caller mfa.Caller, t factor.Type) error
 	Disable(ctx context.Context, caller mfa.Caller, t factor.Type) error

@@ -75,6 +75,10 @@ func (s *service) Standing(context.Context, mfa.Caller) (mfa.Standing, error) {
 	return mfa.Standing{}, s.err
 }
 
+func (s *service) Knows(context.Context, *mfa.Shown, []string) (bool, error) { return true, s.err }
+
+func (s *service) See(context.Context, mfa.Caller) error { return s.err }
+
 func (s *service) Methods(context.Context, mfa.Caller) ([]mfa.Method, error) {
 	return []mfa.Method{{Type: factor.TypeTOTP, Available: true}}, s.err
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // MethodTrusted is how the gate names, to upstreams, a second factor that
@@ -140,10 +142,16 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 	now := g.handler.now()
 	if c.shown != nil && g.satisfied(c.shown, now) {
 		user.Methods, user.ACR, user.AuthTime = c.shown.Methods, c.shown.ACR, c.shown.AuthTime
+		if err := g.see(r, c); err != nil {
+			return Outcome{Decision: Failed, User: user, Refusal: err}
+		}
 		return g.forward(r, c, found, Outcome{Decision: Passed, User: user})
 	}
 	if at, ok := g.trusted(c, now); ok {
 		user.Methods, user.ACR, user.AuthTime = []string{MethodTrusted}, mfa.ACRMFA, at
+		if err := g.see(r, c); err != nil {
+			return Outcome{Decision: Failed, User: user, Refusal: err}
+		}
 		return g.forward(r, c, found, Outcome{Decision: PassedTrusted, User: user})
 	}
 	standing, err := g.handler.service.Standing(r.Context(), g.handler.callerOf(r, c))
@@ -158,6 +166,31 @@ func (g *Gate) Check(w http.ResponseWriter, r *http.Request, target string, foun
 		return Outcome{Decision: Redirected, User: user}
 	}
 	return Outcome{Decision: NoFactor, User: user, Refusal: g.factorRequired(standing)}
+}
+
+// see keeps the organizations that the access token of a request names, which
+// passes. A store that is unavailable does not close the gate for it: nobody
+// can be acted on until it is back, and the next request tells them again.
+func (g *Gate) see(r *http.Request, c credentials) error {
+	organizations := c.identity.Organizations
+	if len(organizations) == 0 {
+		return nil
+	}
+	ctx, service := r.Context(), g.handler.service
+	if c.shown != nil {
+		known, err := service.Knows(ctx, c.shown, organizations)
+		if known || errors.Is(err, store.ErrUnavailable) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err := service.See(ctx, g.handler.callerOf(r, c))
+	if errors.Is(err, store.ErrUnavailable) {
+		return nil
+	}
+	return err
 }
 
 // demands tells the page what the gate demands beyond any factor, so that it
