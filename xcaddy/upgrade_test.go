@@ -251,3 +251,63 @@ func TestNoRequestOpensATunnel(t *testing.T) {
 		t.Errorf("the backend got %s %s, of %q", r.Method, r.RequestURI, r.Header.Get("X-MFA-User"))
 	}
 }
+
+// Whatever two parsers may read differently in one request, what the backend
+// gets is what the gate has judged.
+func TestOneRequestIsOneRequestForTheBackend(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(gated(adminGate))
+	host := "Host: localhost:" + e.Port + "\r\n"
+	const hidden = "GET /admin/x HTTP/1.1\r\nHost: localhost\r\nX-MFA-User: root\r\n\r\n"
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(hidden))
+	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
+	for name, raw := range map[string]string{
+		"two lengths":                  "POST /open HTTP/1.1\r\n" + host + "Content-Length: 0\r\n" + length + "\r\n" + hidden,
+		"a length and chunks":          "POST /open HTTP/1.1\r\n" + host + length + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
+		"chunks and a length":          "POST /open HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n" + "Content-Length: 3\r\n\r\n" + chunked,
+		"chunks in another spelling":   "POST /open HTTP/1.1\r\n" + host + length + "Transfer-Encoding: xchunked\r\n\r\n" + hidden,
+		"chunks twice":                 "POST /open HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n" + chunked,
+		"chunks behind another coding": "POST /open HTTP/1.1\r\n" + host + "Transfer-Encoding: identity, chunked\r\n\r\n" + chunked,
+		"chunks behind a tab":          "POST /open HTTP/1.1\r\n" + host + length + "Transfer-Encoding:\tchunked\r\n\r\n" + chunked,
+		"a blank before the colon":     "POST /open HTTP/1.1\r\n" + host + "Transfer-Encoding : chunked\r\n" + length + "\r\n" + hidden,
+		"a folded line":                "POST /open HTTP/1.1\r\n" + host + "X: y\r\n Transfer-Encoding: chunked\r\n" + length + "\r\n" + hidden,
+		"a bare carriage return":       "POST /open HTTP/1.1\r\n" + host + "X: y\rTransfer-Encoding: chunked\r\n" + length + "\r\n" + hidden,
+		"an underscore":                "POST /open HTTP/1.1\r\n" + host + "Transfer_Encoding: chunked\r\n" + length + "\r\n" + hidden,
+		"a length with a sign":         "POST /open HTTP/1.1\r\n" + host + "Content-Length: +" + length[len("Content-Length: "):] + "\r\n" + hidden,
+		"an extension of a chunk":      "POST /open HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x;a=\"\n\";%s\r\n", len(hidden), "b") + hidden + "\r\n0\r\n\r\n",
+		"chunks that end early":        "POST /open HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\nX-MFA-User: root\r\nX-Original-URL: /admin/x\r\n\r\n",
+		"a body of GET":                "GET /open HTTP/1.1\r\n" + host + length + "\r\n" + hidden,
+		"a body of HEAD":               "HEAD /open HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + chunked,
+		"a body that is waited for":    "POST /open HTTP/1.1\r\n" + host + "Expect: 100-continue\r\n" + length + "\r\n" + hidden,
+		"another expectation":          "POST /open HTTP/1.1\r\n" + host + "Expect: 100-continue, x\r\n" + length + "\r\n" + hidden,
+		"HTTP/1.0 with chunks":         "POST /open HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n" + chunked,
+		"HTTP/0.9":                     "GET /admin/x\r\n\r\n",
+		"TRACE":                        "TRACE /open HTTP/1.1\r\n" + host + "Max-Forwards: 0\r\n\r\n",
+		"a target of another host":     "GET http://other.example/admin/x HTTP/1.1\r\n" + host + "\r\n",
+		"a target with the host":       "GET http://localhost:" + e.Port + "/admin/x HTTP/1.1\r\n" + host + "\r\n",
+		"a target with a blank":        "GET /open /admin/x HTTP/1.1\r\n" + host + "\r\n",
+		"an upgrade with a body":       "POST /open HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: h2c\r\n" + length + "\r\n" + hidden,
+		"an upgrade with chunks":       "POST /open HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked,
+		"the preface behind a request": "GET /open HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + http2.ClientPreface,
+	} {
+		before := len(e.Upstream.Requests())
+		conn := connect(t, e)
+		if _, err := io.WriteString(conn, raw); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+		answer, err := io.ReadAll(conn)
+		conn.Close()
+		if err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, r := range e.Upstream.Requests()[before:] {
+			if r.URL.Path != "/open" || r.Header.Get("X-MFA-User") != "" || r.Trailer.Get("X-MFA-User") != "" || r.Trailer.Get("X-Original-URL") != "" {
+				t.Errorf("%s: the backend got %s %s, of %q, with trailers %v; the client got %q", name, r.Method, r.RequestURI, r.Header.Get("X-MFA-User"), r.Trailer, answer)
+			}
+		}
+	}
+	if passed := len(e.Upstream.Requests()); passed < 8 {
+		t.Errorf("only %d requests passed: what is tested here does not get to a backend at all", passed)
+	}
+}

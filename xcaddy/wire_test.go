@@ -84,6 +84,10 @@ func TestACookieThatSomeParserReadsTwiceOpensNothing(t *testing.T) {
 		"behind a tab":               {"session=" + own + "; a=1\tsession=" + stolen},
 		"in quotes":                  {"session=" + own + `; a="session=` + stolen + `"`},
 		"behind a Latin-1 blank":     {"\xa0session=" + stolen + "; session=" + own},
+		"percent-encoded":            {"%73ession=" + stolen + "; session=" + own},
+		"percent-encoded behind it":  {"session=" + own, "sessio%6E=" + stolen},
+		"percent-encoded twice":      {"session=" + own + "; %2573ession=" + stolen},
+		"behind an encoded blank":    {"session=" + own + "; %20session=" + stolen},
 	} {
 		for i, line := range lines {
 			lines[i] = "Cookie: " + line
@@ -120,6 +124,9 @@ func TestAStolenCookieBesideOnesOwnTokenNeverArrives(t *testing.T) {
 		"of which Go drops the value": {full, []string{"session=" + w.victim + `\; b=2`}, 200, "b=2"},
 		"in another case":             {full, []string{"SESSION=" + w.victim}, 400, ""},
 		"behind a comma":              {full, []string{"a=1,session=" + w.victim}, 400, ""},
+		"percent-encoded":             {full, []string{"%73ession=" + w.victim}, 400, ""},
+		"percent-encoded by a login":  {own, []string{"a=%3Bsession%3D1; ses%73ion=" + w.victim}, 400, ""},
+		"a value that looks like it":  {full, []string{"a=%3Bsession%3Dx; back=/x?a%20session=1"}, 200, "a=%3Bsession%3Dx; back=/x?a%20session=1"},
 		"one's own":                   {full, []string{"a=1; session=" + w.thief.token}, 200, "a=1; session=" + w.thief.token},
 	} {
 		headers := []string{test.authorization}
@@ -290,6 +297,18 @@ func TestAClientCannotHaveTheEdgesWordDropped(t *testing.T) {
 			want := []string{"X-Mfa-Acr: mfa", "X-Mfa-Auth-Time", "X-Mfa-Methods: GOOGLE_AUTH", "X-Mfa-User: mallory"}
 			if answer.Status != 200 || !slices.Equal(lines, want) {
 				t.Errorf("%s, %s: %d, the backend got %q", kind, list, answer.Status, head)
+			}
+		}
+		// Nor does it have the token dropped that the edge has judged.
+		cookies := "Cookie: a=1; session=" + w.thief.token + "; __Host-mfa=" + w.thief.pair.cookie
+		for _, list := range []string{"Authorization", "Cookie", "close, cookie,AUTHORIZATION", "Authorization\r\nConnection: Cookie", "keep-alive, X-Forwarded-For, Cookie"} {
+			for headers, want := range map[string]string{"Authorization: Bearer " + w.thief.pair.access: "Authorization: Bearer " + w.thief.token, cookies: "Cookie: a=1; session=" + w.thief.token} {
+				for _, target := range []string{"/admin/x", "/public"} {
+					answer, head := w.send(target, headers, "Connection: "+list)
+					if answer.Status != 200 || !strings.Contains(head, "\r\n"+want+"\r\n") {
+						t.Errorf("%s, %s at %s: %d, the backend got %q", kind, list, target, answer.Status, head)
+					}
+				}
 			}
 		}
 	}

@@ -70,12 +70,20 @@ var otherPaths = []string{"x-original-url", "x-rewrite-url", "script-name"}
 // a backend may take another path than the one that a gate has judged.
 func StripPaths(r *http.Request) {
 	for name := range r.Header {
-		for _, other := range otherPaths {
-			if len(name) == len(other) && beginsLike(name, other) {
-				delete(r.Header, name)
-			}
+		if tellsPath(name) {
+			delete(r.Header, name)
 		}
 	}
+}
+
+// tellsPath reports whether some backend may take name for one of otherPaths.
+func tellsPath(name string) bool {
+	for _, other := range otherPaths {
+		if len(name) == len(other) && beginsLike(name, other) {
+			return true
+		}
+	}
+	return false
 }
 
 // isNomination reports whether name, in Connection, makes a proxy drop a
@@ -154,12 +162,16 @@ func stripTrailers(r *http.Request) {
 
 func stripTrailer(h http.Header) {
 	for name := range h {
-		// The last two must not come here at all (RFC 9110, 6.5.1).
-		if isIdentity(name) || strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "Cookie") {
+		if isIdentity(name) || tellsPath(name) || isSettings(name) || slices.ContainsFunc(notInTrailers, func(other string) bool { return strings.EqualFold(name, other) }) {
 			delete(h, name)
 		}
 	}
 }
+
+// notInTrailers are headers that must not come behind the body (RFC 9110,
+// 6.5.1), and by which a backend that takes them all the same would come to
+// another caller or target than the gate, or to another protocol.
+var notInTrailers = []string{"Authorization", "Cookie", "Connection", "Destination", "Host", "Upgrade"}
 
 // strippedBody strips the trailers of a request in the Read that brings
 // them, before whoever reads the body can send them on.

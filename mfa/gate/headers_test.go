@@ -145,7 +145,7 @@ func exchange(t *testing.T, handler http.HandlerFunc, raw string) int {
 }
 
 func TestTrailersOfTheEdgeAreStrippedHoweverTheyCome(t *testing.T) {
-	const body = "4\r\nbody\r\n0\r\nX-MFA-User: root\r\nx_mfa_acr: phr\r\nauthorization: Bearer x\r\nCOOKIE: a=b\r\nSum: 1\r\n\r\n"
+	const body = "4\r\nbody\r\n0\r\nX-MFA-User: root\r\nx_mfa_acr: phr\r\nauthorization: Bearer x\r\nCOOKIE: a=b\r\nX-Original-URL: /admin\r\nscript_name: /admin\r\ndestination: /admin\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\nSum: 1\r\n\r\n"
 	for _, announced := range []string{"", "Trailer: Sum\r\n", "Trailer: X-MFA-User\r\n", "Trailer: Sum, x_mfa_acr, X-MFA-User, Authorization, cookie\r\n"} {
 		for _, copied := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%q copied %v", announced, copied), func(t *testing.T) {
