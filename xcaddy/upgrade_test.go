@@ -311,3 +311,80 @@ func TestOneRequestIsOneRequestForTheBackend(t *testing.T) {
 		t.Errorf("only %d requests passed: what is tested here does not get to a backend at all", passed)
 	}
 }
+
+// askHTTP2 sends one request, with a body, over HTTP/2 by prior knowledge, and
+// returns the status, 0 for a stream that was reset.
+func askHTTP2(t *testing.T, e *edgetest.Edge, body string, fields ...string) int {
+	t.Helper()
+	conn := connect(t, e)
+	defer conn.Close()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, ": ")
+		_ = encoder.WriteField(hpack.HeaderField{Name: name, Value: value})
+	}
+	fmt.Fprint(conn, http2.ClientPreface)
+	framer := http2.NewFramer(conn, conn)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_ = framer.WriteSettings()
+	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
+	_ = framer.WriteData(1, true, []byte(body))
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatalf("%q: %v", fields, err)
+		}
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			var status int
+			_, _ = fmt.Sscan(frame.PseudoValue("status"), &status)
+			return status
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			return 0
+		}
+	}
+}
+
+func TestOverHTTP2NoHeaderOfAConnectionCounts(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(strings.Replace(gated(adminGate), "\tmfa {\n", "\tservers {\n\t\tprotocols h1 h2c\n\t}\n\tmfa {\n", 1))
+	alice := enrolled(t, e, "alice", nil)
+	const hidden = "GET /admin/x HTTP/1.1\r\nHost: localhost\r\nX-MFA-User: root\r\n\r\n"
+	authority, full := ":authority: localhost:"+e.Port, "authorization: Bearer "+alice.pair.access
+	get := func(path string, more ...string) []string {
+		return append([]string{":method: POST", ":scheme: http", authority, ":path: " + path}, more...)
+	}
+	if status := askHTTP2(t, e, "x", get("/admin/x", full)...); status != 200 {
+		t.Fatalf("with an assertion: %d", status)
+	}
+	before := len(e.Upstream.Requests())
+	for _, fields := range [][]string{
+		get("/admin/x", full, "connection: authorization"),
+		get("/admin/x", full, "connection: close"),
+		get("/open", "connection: upgrade", "upgrade: h2c"),
+		get("/open", "upgrade: websocket"),
+		get("/open", "proxy-connection: upgrade"),
+		get("/open", "transfer-encoding: chunked"),
+		{":method: CONNECT", authority},
+		{":method: CONNECT", ":protocol: h2c", ":scheme: http", authority, ":path: /open"},
+		{":method: CONNECT", ":scheme: http", authority, ":path: /open"},
+		{":method: connect", ":scheme: http", authority, ":path: /open"},
+		{":method: PRI", ":scheme: http", authority, ":path: /open"},
+		{":method: POST /admin/x", ":scheme: http", authority, ":path: /open"},
+		{":method: POST", ":scheme: http", authority, ":path: http:admin/x"},
+	} {
+		if status := askHTTP2(t, e, hidden, fields...); status != 0 && status < 400 {
+			t.Errorf("%q: %d", fields, status)
+		}
+	}
+	if got := e.Upstream.Requests()[before:]; len(got) > 0 {
+		t.Errorf("the backend got %s %s", got[0].Method, got[0].RequestURI)
+	}
+	if status := askHTTP2(t, e, "x", get("/open", "http2-settings: AAMAAABkAAQAAP__", "te: trailers")...); status != 200 {
+		t.Errorf("HTTP2-Settings: %d", status)
+	}
+	if got := e.Upstream.Requests(); got[len(got)-1].Header["Http2-Settings"] != nil {
+		t.Errorf("the backend got %v", got[len(got)-1].Header)
+	}
+}
