@@ -22,6 +22,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 	"github.com/caddymfa/caddy-mfa/mfa/loglimit"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/web"
@@ -154,7 +155,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	panics.LogTo(func() *zap.Logger { return caddy.Log().Named("mfa") })
 	a.ctx = ctx
-	a.log = ctx.Logger()
+	a.log = legible.Log(ctx.Logger())
 	a.limiter = loglimit.New(nil)
 	a.limited = a.limiter.Wrap(a.log)
 	a.started = make(chan struct{})

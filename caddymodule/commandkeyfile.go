@@ -6,6 +6,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
 
@@ -26,7 +27,7 @@ write its key file.`,
 			if flags.Bool("json") {
 				return printJSON(pair)
 			}
-			fmt.Printf("%s: added key %s, and %s for hashes\n", printable(flags.Arg(0)), pair.Sealing, pair.Hashing)
+			fmt.Printf("%s: added key %s, and %s for hashes\n", legible.Text(flags.Arg(0)), pair.Sealing, pair.Hashing)
 			return 0, nil
 		}),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 )
 
@@ -63,7 +64,7 @@ func (r adminRotation) missing() []string {
 	var names []string
 	for _, n := range r.Nodes {
 		if !n.HasKey {
-			names = append(names, printable(n.Node))
+			names = append(names, legible.Text(n.Node))
 		}
 	}
 	return names

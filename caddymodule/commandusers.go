@@ -11,12 +11,12 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 )
 
 func usersCommand() *cobra.Command {
@@ -256,24 +256,10 @@ func printJSON(v any) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if _, err := fmt.Println(escapeControls(string(encoded))); err != nil {
+	if _, err := fmt.Println(legible.Escape(string(encoded))); err != nil {
 		return 1, err
 	}
 	return 0, nil
-}
-
-// escapeControls escapes the control characters that JSON text may hold as
-// they are and that a terminal obeys nevertheless.
-func escapeControls(encoded string) string {
-	var b strings.Builder
-	for _, r := range encoded {
-		if r >= 0x7f && r < 0xa0 {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
 
 func done(err error, what string) (int, error) {
@@ -297,7 +283,7 @@ func newTable(heads ...string) table {
 
 func (t table) row(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = printable(cell)
+		cells[i] = legible.Text(cell)
 	}
 	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }
@@ -307,15 +293,4 @@ func (t table) print() (int, error) {
 		return 1, err
 	}
 	return 0, nil
-}
-
-// printable keeps names that others have chosen from steering the terminal
-// or the table.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) { // also what turns the direction of writing
-			return '?'
-		}
-		return r
-	}, s)
 }

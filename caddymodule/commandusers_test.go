@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 )
 
 // run runs a "caddy mfa" command against the admin endpoint at address,
@@ -236,7 +237,7 @@ func TestUsersUnlockAndResetAct(t *testing.T) {
 
 func TestNamesDoNotSteerTheTerminal(t *testing.T) {
 	o := operate(t, nil)
-	const clear, title, turn = "\x1b[2J", "\u009d0;owned\a", "\u202egnp"
+	const clear, title, turn = "\x1b[2J", "\u009d0;owned\a", "\u202egnp\u2066\u200f\u2028\U000e0041\u3164"
 	name := "eve" + clear + title + turn + "\nalice\tadmin\x7f"
 	o.enrol(mfa.Caller{Issuer: name, Subject: name, Email: name, Organizations: []string{name}})
 	for _, args := range [][]string{
@@ -245,13 +246,10 @@ func TestNamesDoNotSteerTheTerminal(t *testing.T) {
 	} {
 		output := o.run(args...)
 		for _, r := range output {
-			if r != '\n' && (r < 0x20 || r >= 0x7f && r < 0xa0) {
+			if r != '\n' && legible.Hidden(r) {
 				t.Errorf("%q prints %q", args, output)
 				break
 			}
-		}
-		if args[len(args)-1] != "--json" && strings.ContainsRune(output, '\u202e') {
-			t.Errorf("%q turns the direction of writing: %q", args, output)
 		}
 	}
 	var accounts []adminAccount

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/bolt"
 )
@@ -33,7 +34,7 @@ func (n *namedStore) title() string {
 	if strings.HasPrefix(n.name, "{") || isDSN(n.name) {
 		return "the store of " + n.flag
 	}
-	return printable(n.name)
+	return legible.Text(n.name)
 }
 
 // isDSN reports whether name looks like that of a database, as a URL or as

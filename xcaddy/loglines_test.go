@@ -104,3 +104,23 @@ func TestStrangersCauseOneLogLineAMinuteAndKindAndAllAreCounted(t *testing.T) {
 		t.Errorf("the log holds a token:\n%s", e.Log())
 	}
 }
+
+func TestWhatASubjectHidesDoesNotReachTheConsole(t *testing.T) {
+	e := edgetest.New(t)
+	e.Start(strings.Replace(edgetest.Caddyfile, "\tmfa {\n", "\tlog {\n\t\tformat console\n\t}\n\tmfa {\n", 1))
+	const hidden = "\u202e\u2066\u200f\u061c\u200b\u3164"
+	subject := "bob" + hidden
+	token := e.Token(subject, map[string]any{"organization": "acme" + hidden})
+	e.Do("POST", "/mfa/setup", token, map[string]any{"mfaType": "GOOGLE_AUTH"}).Data(t)
+	e.Do("POST", "/mfa/\u202ex/../verify-setup", "bad\u202e", nil)
+	e.AwaitLog("setup_begun")
+	if log := e.Log(); strings.ContainsAny(log, hidden) || !strings.Contains(log, `bob\\u202e\\u2066`) {
+		t.Errorf("the log is\n%q", log)
+	}
+	for _, args := range [][]string{{"mfa", "users", "list"}, {"mfa", "users", "show", subject}, {"mfa", "users", "list", "--json"}} {
+		out, stderr, err := e.Command(append(args, "--address", e.Admin())...)
+		if err != nil || strings.ContainsAny(out+stderr, hidden) || !strings.Contains(out, `bob\u202e\u2066`) {
+			t.Errorf("%q prints %q, %s: %v", args, out, stderr, err)
+		}
+	}
+}

@@ -2,8 +2,9 @@ package factor
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 )
 
 // Plain reports whether s is text that may stand in a line shown to a
@@ -30,5 +31,5 @@ func DisplayText(s string, limit int) string {
 
 func unshowable(r rune) bool {
 	const nonJoiner, joiner = 0x200C, 0x200D // some scripts, and emoji, are made with them
-	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Cf) && r != nonJoiner && r != joiner
+	return legible.Hidden(r) && r != nonJoiner && r != joiner
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"go.uber.org/zap"
+
+	"github.com/caddymfa/caddy-mfa/mfa/legible"
 )
 
 // logInterval is the least time between two log lines of one place: whoever
@@ -110,7 +112,7 @@ func describe(value any) (text string) {
 			text = fmt.Sprintf("a %T that cannot be printed", value)
 		}
 	}()
-	return cut(fmt.Sprint(value), maxText)
+	return cut(legible.Text(cut(fmt.Sprint(value), maxText)), maxText)
 }
 
 // cut shortens a text to at most n bytes, and never within a character.
