@@ -36,11 +36,13 @@ type shard[V any] struct {
 	size int64 // in bytes, of tokens and of what values point to
 	room int64 // what is free of size
 
-	// The entries lie side by side and are made once: so the memory is taken
-	// from the start on, and one more token is next to nothing more for the
-	// garbage collector to find, to mark and to free.
+	// The entries lie side by side, in blocks that are made as they are needed,
+	// each as large as all before it. They are used again and never given
+	// back, so that one more token is next to nothing more for the garbage
+	// collector to find, to mark and to free.
 	entries map[string]*entry[V]
-	unused  []entry[V] // that never were in use
+	unmade  int        // how many entries may still be made
+	unused  []entry[V] // those of the last block that never were in use
 	free    *entry[V]  // the first of those that were, linked by after
 	ring    entry[V]   // after it comes the most recently used, before it the least
 }
@@ -57,9 +59,12 @@ type entry[V any] struct {
 	from, until time.Time
 }
 
-// New makes a Cache that takes about maxBytes of memory at most, and a part of
-// that from the start on. What would take more than a sixteenth of that alone
-// is not kept.
+// firstBlock is how many entries a shard begins with.
+const firstBlock = 4
+
+// New makes a Cache that takes about maxBytes of memory at most, and next to
+// none before there is something to keep. What would take more than a
+// sixteenth of maxBytes alone is not kept.
 func New[V any](maxBytes int64, now func() time.Time) *Cache[V] {
 	c := &Cache[V]{now: func() time.Time { return now().Round(0) }}
 	size := maxBytes / shardCount
@@ -68,8 +73,8 @@ func New[V any](maxBytes int64, now func() time.Time) *Cache[V] {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.size, s.room = size, size
-		s.entries = make(map[string]*entry[V], places)
-		s.unused = make([]entry[V], places)
+		s.entries = make(map[string]*entry[V])
+		s.unmade = int(places)
 		s.ring.after, s.ring.before = &s.ring, &s.ring
 	}
 	return c
@@ -140,16 +145,23 @@ func (c *Cache[V]) Put(token string, value V, size int, expires time.Time) {
 
 // place returns an entry that is not in use.
 func (s *shard[V]) place() *entry[V] {
-	if last := len(s.unused) - 1; last >= 0 {
-		e := &s.unused[last]
-		s.unused = s.unused[:last]
+	if s.free == nil && len(s.unused) == 0 {
+		if s.unmade == 0 {
+			s.remove(s.ring.before)
+		} else {
+			// Every entry that was made is in use.
+			block := min(max(len(s.entries), firstBlock), s.unmade)
+			s.unused = make([]entry[V], block)
+			s.unmade -= block
+		}
+	}
+	if e := s.free; e != nil {
+		s.free = e.after
 		return e
 	}
-	if s.free == nil {
-		s.remove(s.ring.before)
-	}
-	e := s.free
-	s.free = e.after
+	last := len(s.unused) - 1
+	e := &s.unused[last]
+	s.unused = s.unused[:last]
 	return e
 }
 

@@ -2,6 +2,7 @@ package tokencache_test
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -214,5 +215,40 @@ func TestGetAllocatesNothing(t *testing.T) {
 	cache.Put(token, [4]string{"a"}, 0, c.Now().Add(time.Minute))
 	if n := testing.AllocsPerRun(100, func() { cache.Get(token); cache.Get("other") }); n != 0 {
 		t.Errorf("Get allocates %v times", n)
+	}
+}
+
+// allocated is how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestACacheTakesMemoryAsItIsUsed(t *testing.T) {
+	c := newClock()
+	var cache *tokencache.Cache[[20]string]
+	if taken := allocated(func() { cache = tokencache.New[[20]string](32<<20, c.Now) }); taken > 16<<10 {
+		t.Errorf("an empty cache takes %d bytes", taken)
+	}
+	tokens := make([]string, 2000)
+	for i := range tokens {
+		tokens[i] = strconv.Itoa(i)
+	}
+	fill := func() {
+		for _, token := range tokens {
+			cache.Put(token, [20]string{}, 0, c.Now().Add(time.Hour))
+		}
+	}
+	// An entry of this type takes some 430 bytes; its doubled places and the
+	// map that grows come on top.
+	if taken := allocated(fill); taken > uint64(len(tokens))*1500 {
+		t.Errorf("%d entries take %d bytes", len(tokens), taken)
+	}
+	// Then they are used again, and only the copies of the tokens are new.
+	if taken := allocated(fill); taken > uint64(len(tokens))*32 {
+		t.Errorf("the same entries again take %d bytes", taken)
 	}
 }
