@@ -66,7 +66,7 @@ func (in *instance) adminRestore(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	takeTime(w)
-	err = in.keys.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
+	err = in.keyFile.Restore(r.Context(), snapshotter, r.Body, r.URL.Query().Get("overwrite") == "true")
 	switch {
 	case errors.Is(err, mfa.ErrInUse), errors.Is(err, mfa.ErrKeysChanging):
 		return adminError(http.StatusConflict, err)

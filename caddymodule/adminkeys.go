@@ -100,7 +100,7 @@ func (in *instance) adminKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	report, err := in.keys.Report(r.Context())
+	report, err := in.keyFile.Report(r.Context())
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (in *instance) adminRotate(_ http.ResponseWriter, r *http.Request) error {
 // have it.
 func (in *instance) adminStage(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
-	rotation, err := in.keys.Stage(r.Context())
+	rotation, err := in.keyFile.Stage(r.Context())
 	if err != nil {
 		return in.adviseOnFile(err, "add a key to it yourself, with `caddy mfa keys add %s` or to a copy that you then put in its place, and run the command again")
 	}
@@ -148,7 +148,7 @@ func (in *instance) adviseOnFile(err error, advice string) error {
 
 // adminPromote takes the staged key into use.
 func (in *instance) adminPromote(w http.ResponseWriter, r *http.Request) error {
-	pair, err := in.keys.Promote(r.Context())
+	pair, err := in.keyFile.Promote(r.Context())
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (in *instance) adminReseal(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	resealed, err := in.keys.Reseal(r.Context(), r.URL.Query().Get("cursor"), limit)
+	resealed, err := in.keyFile.Reseal(r.Context(), r.URL.Query().Get("cursor"), limit)
 	if errors.Is(err, store.ErrTooLarge) {
 		return adminError(http.StatusBadRequest, errors.New("cursor is not one that a page before gave"))
 	}
@@ -176,7 +176,7 @@ func (in *instance) adminReseal(w http.ResponseWriter, r *http.Request) error {
 // that codes and tokens need.
 func (in *instance) adminRetire(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
-	retired, err := in.keys.Retire(r.Context(), r.URL.Query().Get("all") == "true")
+	retired, err := in.keyFile.Retire(r.Context(), r.URL.Query().Get("all") == "true")
 	if err != nil {
 		return in.adviseOnFile(err, "take the keys out of it yourself, with `caddy mfa keys remove %s <id...>` or out of a copy that you then put in its place")
 	}

@@ -19,7 +19,6 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
-	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
 	"github.com/caddymfa/caddy-mfa/mfa/legible"
@@ -123,7 +122,6 @@ type App struct {
 	limiter  *loglimit.Limiter
 	limited  *zap.Logger // log, for lines that strangers can cause
 	engine   Store
-	verifier *bearer.Verifier
 	kinds    []factor.Kind
 	routes   *api.Routes
 	upgrades gate.Upgrades
@@ -184,7 +182,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Bearer == nil {
 		return errors.New("bearer: missing: say how access tokens are checked, for instance with bearer { jwks_url … }")
 	}
-	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), nil, a.log); err != nil {
+	if _, err = a.Bearer.verifier(a.devIssuerFile(), nil, a.log); err != nil {
 		return fmt.Errorf("bearer: %w", err)
 	}
 	if a.BackupCodes != 0 && (a.BackupCodes < mfa.MinBackupCodes || a.BackupCodes > mfa.MaxBackupCodes) {

@@ -85,6 +85,11 @@ func (b *Bearer) verifier(devIssuerFile string, keep []string, log *zap.Logger) 
 	if err != nil {
 		return nil, err
 	}
+	return b.verifierOf(keys, keep)
+}
+
+// verifierOf is verifier with the keys given.
+func (b *Bearer) verifierOf(keys bearer.KeySource, keep []string) (*bearer.Verifier, error) {
 	claims := bearer.Claims{}
 	for field, claim := range b.Claims {
 		if claim == "" {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
-	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // instance is what serves requests for one configuration.
@@ -13,8 +12,8 @@ type instance struct {
 	app     *App
 	handler *api.Handler
 	service *mfa.Service
-	store   store.Store
-	keys    *mfa.KeyFile
+	journal *journal
+	*state
 }
 
 // activeApp returns the app of the configuration in force, nil for none.

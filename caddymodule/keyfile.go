@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
@@ -25,21 +24,6 @@ func keyError(err error) error {
 	return fmt.Errorf("key_file: %w", err)
 }
 
-// newKeyFile makes what keeps the keys in step with their file and the
-// store.
-func (a *App) newKeyFile(st store.Store, keys *seal.Keys, journal mfa.Journal) (*mfa.KeyFile, error) {
-	_, shared := st.(store.Shared)
-	return mfa.NewKeyFile(mfa.KeyFileConfig{
-		Store:         st,
-		Keys:          keys,
-		Path:          a.KeyFile,
-		Node:          nodeName(),
-		Shared:        shared,
-		TokenLifetime: time.Duration(a.TokenLifetime),
-		Journal:       journal,
-	})
-}
-
 // nodeName is how an operator knows this process.
 func nodeName() string {
 	host, err := os.Hostname()
@@ -50,7 +34,7 @@ func nodeName() string {
 }
 
 // followKeys keeps the keys in step, and says when they are not.
-func (a *App) followKeys(ctx context.Context, keys *mfa.KeyFile) {
+func followKeys(ctx context.Context, keys *mfa.KeyFile, path string, log *zap.Logger) {
 	ticker := time.NewTicker(mfa.KeyPoll)
 	defer ticker.Stop()
 	var said string
@@ -68,14 +52,14 @@ func (a *App) followKeys(ctx context.Context, keys *mfa.KeyFile) {
 			continue // nothing is known of the keys, and requests say so
 		}
 		if followed.File {
-			a.log.Info("read the key file again", zap.String("key_file", a.KeyFile))
+			log.Info("read the key file again", zap.String("key_file", path))
 		}
 		if followed.Use {
-			a.log.Info("other sealing keys are in use")
+			log.Info("other sealing keys are in use")
 		}
 		switch {
 		case err == nil && said != "":
-			a.log.Info("the sealing keys are in step again")
+			log.Info("the sealing keys are in step again")
 			said = ""
 		case err != nil && err.Error() != said:
 			// The same is not said again every few seconds.
@@ -84,7 +68,7 @@ func (a *App) followKeys(ctx context.Context, keys *mfa.KeyFile) {
 			if errors.Is(err, mfa.ErrMoved) || errors.Is(err, mfa.ErrUnfinishedCopy) {
 				what = "the store is out of use: this node answers 503 until it is started with another, or this one is opened again"
 			}
-			a.log.Error(what, zap.Error(err))
+			log.Error(what, zap.Error(err))
 		}
 	}
 }

@@ -13,8 +13,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/mfa"
-	"github.com/caddymfa/caddy-mfa/mfa/seal"
-	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
 
 // Lockout sets how wrong codes are answered.
@@ -65,10 +64,11 @@ func (a *App) lockout() mfa.Lockout {
 }
 
 // serviceConfig puts together what the service is made of.
-func (a *App) serviceConfig(st store.Store, keys *seal.Keys, journal mfa.Journal, notices *notices) mfa.Config {
+func (a *App) serviceConfig(state *state, verifier *bearer.Cached, journal mfa.Journal, notices *notices) mfa.Config {
 	config := mfa.Config{
-		Store:                st,
-		Keys:                 keys,
+		Store:                state.measured,
+		Near:                 state.near,
+		Keys:                 state.keys,
 		Kinds:                a.kinds,
 		BackupCodes:          a.BackupCodes,
 		EnrollmentMaxAuthAge: time.Duration(a.EnrollmentMaxAuthAge),
@@ -80,10 +80,7 @@ func (a *App) serviceConfig(st store.Store, keys *seal.Keys, journal mfa.Journal
 		AdminRoles:           a.AdminRoles,
 		Lockout:              a.lockout(),
 		Journal:              journal,
-		AddressSubjects:      func(string) bool { return a.verifier.AddressSubjects() },
-	}
-	if remote, ok := a.engine.(Remote); ok {
-		remote.NearOptions().set(&config)
+		AddressSubjects:      func(string) bool { return verifier.AddressSubjects() },
 	}
 	if notices != nil {
 		config.Notifier = notices

@@ -22,8 +22,16 @@ const noticeTimeout = 30 * time.Second
 // the other. It implements mfa.Notifier.
 type notices struct {
 	mailer *notice.Mailer
-	queue  chan mfa.Notice
+	queue  queue[mfa.Notice]
 	log    *zap.Logger
+}
+
+// newNotices makes notices, which need not be stopped: what waits is sent also
+// when the configuration is replaced.
+func newNotices(mailer *notice.Mailer, log *zap.Logger) *notices {
+	n := &notices{mailer: mailer, log: log}
+	n.queue = queue[mfa.Notice]{place: panics.Notices, most: maxQueuedNotices, hand: n.deliver}
+	return n
 }
 
 // notifier returns what mails notices, nil where no mail is configured.
@@ -41,34 +49,25 @@ func (a *App) notifier() (*notices, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &notices{mailer: mailer, queue: make(chan mfa.Notice, maxQueuedNotices), log: a.limited}, nil
+	return newNotices(mailer, activeLimited), nil
 }
 
 // Notify implements mfa.Notifier.
 func (n *notices) Notify(m mfa.Notice) {
-	select {
-	case n.queue <- m:
-	default:
+	if !n.queue.put(m) {
 		n.log.Error("notice dropped: the mail server does not keep up")
 	}
 }
 
-// run sends what is queued until ctx ends.
-func (n *notices) run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-n.queue:
-			for _, to := range m.To {
-				panics.Do(panics.Notices, func() { n.send(ctx, m, to) })
-			}
-		}
+// deliver sends m to everybody that it is for.
+func (n *notices) deliver(m mfa.Notice) {
+	for _, to := range m.To {
+		panics.Do(panics.Notices, func() { n.send(m, to) })
 	}
 }
 
-func (n *notices) send(ctx context.Context, m mfa.Notice, to string) {
-	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+func (n *notices) send(m mfa.Notice, to string) {
+	ctx, cancel := context.WithTimeout(context.Background(), noticeTimeout)
 	defer cancel()
 	event := noticeEvents[m.Kind]
 	if m.Replaced {
@@ -78,7 +77,7 @@ func (n *notices) send(ctx context.Context, m mfa.Notice, to string) {
 		To: to, Event: event, Method: methodNames[m.Method], Name: m.Name, At: m.At,
 		IP: m.Client.IP, UserAgent: m.Client.UserAgent, ByAdministrator: m.ByOther,
 	})
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		n.log.Warn("notice not sent", zap.Error(err))
 	}
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,7 +23,7 @@ type journal struct {
 	metrics *metrics
 	events  *caddyevents.App // nil where the events app cannot be had
 	ctx     caddy.Context
-	queue   chan mfa.Event
+	queue   queue[mfa.Event]
 }
 
 // eventNames are the names of the events that Caddy's events app is told
@@ -44,7 +43,10 @@ var failures = map[mfa.EventKind]bool{
 }
 
 func newJournal(ctx caddy.Context, log, limited *zap.Logger, m *metrics) *journal {
-	j := &journal{audit: log.Named("audit"), limited: limited, metrics: m, ctx: ctx, queue: make(chan mfa.Event, maxQueuedEvents)}
+	j := &journal{audit: log.Named("audit"), limited: limited, metrics: m, ctx: ctx}
+	// Emit waits for the subscribers, so it stays out of the way of requests,
+	// and of reloads: nobody waits for a subscriber that hangs.
+	j.queue = queue[mfa.Event]{place: panics.Events, most: maxQueuedEvents, hand: j.emit}
 	if app, err := ctx.App("events"); err == nil {
 		j.events, _ = app.(*caddyevents.App)
 	}
@@ -77,9 +79,7 @@ func (j *journal) Record(e mfa.Event) {
 	if eventNames[e.Kind] == "" || j.events == nil {
 		return
 	}
-	select {
-	case j.queue <- e:
-	default:
+	if !j.queue.put(e) {
 		j.limited.Error("event dropped: its subscribers do not keep up", zap.String("event", string(e.Kind)))
 	}
 }
@@ -91,26 +91,11 @@ func result(kind mfa.EventKind) string {
 	return "success"
 }
 
-// emit begins to hand events to their subscribers, until ctx ends. Emit
-// waits for them, so it stays out of the way of requests, and of reloads:
-// nobody waits for a subscriber that hangs.
-func (j *journal) emit(ctx context.Context) {
-	panics.Go(panics.Events, func() { panics.Keep(ctx, panics.Events, j.deliver) })
-}
-
-func (j *journal) deliver(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-j.queue:
-			panics.Do(panics.Events, func() {
-				j.events.Emit(j.ctx, eventNames[e.Kind], map[string]any{
-					"issuer": e.Issuer, "subject": e.Subject, "method": e.Method,
-					"actor_kind": string(e.ActorKind), "by": e.By, "reason": e.Reason, "client_ip": e.Client.IP,
-					"time": time.Now().UTC().Format(time.RFC3339),
-				})
-			})
-		}
-	}
+// emit tells the subscribers of e.
+func (j *journal) emit(e mfa.Event) {
+	j.events.Emit(j.ctx, eventNames[e.Kind], map[string]any{
+		"issuer": e.Issuer, "subject": e.Subject, "method": e.Method,
+		"actor_kind": string(e.ActorKind), "by": e.By, "reason": e.Reason, "client_ip": e.Client.IP,
+		"time": time.Now().UTC().Format(time.RFC3339),
+	})
 }

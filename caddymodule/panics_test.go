@@ -58,14 +58,14 @@ func TestAPanicIsAnAnswerAndAMetricAndTheServerGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = open.LoadOrNew("bolt:"+path, func() (caddy.Destructor, error) {
+		_, _, release, err := acquire(open, "bolt:"+path, func() (store.Store, func(), error) {
 			st.Store, err = bolt.Open(path)
-			return pooled{st}, err
+			return st, func() { _ = st.Close() }, err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _, _ = open.Delete("bolt:" + path) })
+		t.Cleanup(release)
 	})
 	token := o.token("alice")
 	o.call(http.StatusOK, "/mfa/setup", token, `{"mfaType":"GOOGLE_AUTH"}`)
@@ -146,12 +146,9 @@ func TestAMailThatPanicsKeepsNoOtherNotification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &notices{mailer: mailer, queue: make(chan mfa.Notice, 10), log: zap.NewNop()}
+	n := newNotices(mailer, zap.NewNop())
 	n.Notify(mfa.Notice{To: []string{"a@example.com", "a@b..", "b@example.com"}, Kind: mfa.EventEnrolled})
 	n.Notify(mfa.Notice{To: []string{"c@example.com"}, Kind: mfa.EventReset})
-	ctx, cancel := context.WithCancel(t.Context())
-	var group panics.Group
-	group.Keep(ctx, panics.Notices, n.run)
 	for _, want := range []string{"b@example.com", "c@example.com"} {
 		select {
 		case got := <-sender.sent:
@@ -162,18 +159,15 @@ func TestAMailThatPanicsKeepsNoOtherNotification(t *testing.T) {
 			t.Fatal("no mail goes out any more")
 		}
 	}
-	cancel()
-	group.Wait()
 }
 
 func TestTheSweeperAndTheKeyFollowerGoOnAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		app := &App{log: zap.NewNop()} // whose service is nil
 		sweeps, looks := panics.Count(panics.Sweep), panics.Count(panics.Keys)
 		var group panics.Group
-		group.Keep(ctx, panics.Sweep, (&instance{app: app}).sweep)
-		group.Keep(ctx, panics.Keys, func(ctx context.Context) { app.followKeys(ctx, nil) })
+		group.Keep(ctx, panics.Sweep, new(state).sweep) // which has no keys
+		group.Keep(ctx, panics.Keys, func(ctx context.Context) { followKeys(ctx, nil, "", zap.NewNop()) })
 		time.Sleep(time.Hour)
 		cancel()
 		group.Wait()

@@ -179,8 +179,19 @@ func poolKey(t *testing.T, path string) string {
 // wantUsers checks how many configurations hold the store at path open.
 func wantUsers(t *testing.T, path string, want int) {
 	t.Helper()
-	if got, _ := open.References(poolKey(t, path)); got != want {
+	got := 0
+	states.pool.Range(func(key, value any) bool {
+		if strings.Contains(key.(string), `"`+poolKey(t, path)+`"`) {
+			users, _ := states.pool.References(key)
+			got += users
+		}
+		return true
+	})
+	if got != want {
 		t.Errorf("the store at %s has %d users, want %d", path, got, want)
+	}
+	if users, _ := open.pool.References(poolKey(t, path)); users != min(want, 1) {
+		t.Errorf("the store at %s is opened for %d", path, users)
 	}
 }
 

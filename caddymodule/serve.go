@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
-	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
@@ -45,44 +45,43 @@ func (a *App) Start() error {
 // serve opens the store and sets what serves requests. The caller must call
 // release, once, when there was no error.
 func (a *App) serve(ctx context.Context) (release func(), err error) {
-	st, closeStore, err := openStore(ctx, a.engine)
+	state, stateIsNew, closeState, err := a.openState(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening store: %w", err)
+		return nil, err
 	}
+	releases := []func(){closeState}
 	served := false
 	defer func() {
 		if !served { // also after a panic
-			closeStore()
+			releaseAll(releases)
 		}
 	}()
-	keys, made, err := mfa.LoadKeys(ctx, st, a.KeyFile)
-	if err != nil {
-		return nil, keyError(err)
-	}
-	a.warn(made)
+	a.warn()
 	journal := newJournal(a.ctx, a.log, a.limited, a.metrics)
 	notifier, err := a.notifier()
 	if err != nil {
 		return nil, fmt.Errorf("magic_link: %w", err)
 	}
-	service, err := mfa.New(a.serviceConfig(a.metrics.measure(st), keys, journal, notifier))
+	// Gates, which have been provisioned by now, may want further claims.
+	verifier, verifierIsNew, closeVerifier, err := a.openVerifier()
+	if err != nil {
+		return nil, fmt.Errorf("bearer: %w", err)
+	}
+	releases = append(releases, closeVerifier)
+	service, err := mfa.New(a.serviceConfig(state, verifier, journal, notifier))
 	if err != nil {
 		return nil, fmt.Errorf("making service: %w", err)
 	}
-	if err := joinAddressSubjects(ctx, service, a.log); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	keyFile, err := a.newKeyFile(st, keys, journal)
-	if err != nil {
-		return nil, fmt.Errorf("key_file: %w", err)
-	}
-	// Gates, which have been provisioned by now, may want further claims.
-	if a.verifier, err = a.Bearer.verifier(a.devIssuerFile(), a.keep, a.limited); err != nil {
-		return nil, fmt.Errorf("bearer: %w", err)
+	// It goes through all records, which a reload need not do again.
+	if verifier.AddressSubjects() && (stateIsNew || verifierIsNew) {
+		if err := joinAddressSubjects(ctx, service, a.log); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
 	}
 	handler, err := api.New(api.Config{
 		Service:    service,
-		Verifier:   bearer.NewCached(a.verifier),
+		Verifier:   verifier,
+		Assertions: state.assertions,
 		Cookie:     a.Bearer.Cookie,
 		PublicURLs: a.PublicURLs,
 		Origins:    a.CORSOrigins,
@@ -98,29 +97,27 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making API: %w", err)
 	}
-	running := &instance{app: a, handler: handler, service: service, store: st, keys: keyFile}
-	a.instance.Store(running)
+	a.instance.Store(&instance{app: a, handler: handler, service: service, journal: journal, state: state})
 
 	ctx, cancel := context.WithCancel(a.ctx)
 	var background panics.Group
 	background.Keep(ctx, panics.Log, a.limiter.Run)
-	background.Keep(ctx, panics.Sweep, running.sweep)
-	background.Keep(ctx, panics.StoreCache, service.Run)
-	background.Keep(ctx, panics.Keys, func(ctx context.Context) { a.followKeys(ctx, keyFile) })
-	background.Go(panics.KeyFetch, func() { a.verifier.Prefetch(ctx) })
-	journal.emit(ctx)
-	if notifier != nil {
-		background.Keep(ctx, panics.Notices, notifier.run)
-	}
 	if a.Bearer.Dev {
 		background.Go(panics.Start, func() { a.announce(ctx) })
 	}
-	served = true
-	return func() {
+	releases = append(releases, func() {
 		cancel()
 		background.Wait()
-		closeStore()
-	}, nil
+	})
+	served = true
+	return func() { releaseAll(releases) }, nil
+}
+
+// releaseAll calls releases, the last first.
+func releaseAll(releases []func()) {
+	for _, release := range slices.Backward(releases) {
+		release()
+	}
 }
 
 // Stop leaves the store open: the servers may still be finishing requests.
@@ -130,17 +127,24 @@ func (a *App) Stop() error { return nil }
 // stopped, and also when Provision or Start failed and nothing, or not
 // everything, was acquired.
 func (a *App) Cleanup() error {
-	a.instance.Store(nil)
 	release := a.release
 	a.release = nil
-	if release == nil {
+	err := panics.Try(panics.Stop, func() error {
+		a.instance.Store(nil)
+		if release != nil {
+			release()
+		}
 		return nil
-	}
-	return panics.Try(panics.Stop, func() error { release(); return nil })
+	})
+	// Connections of old servers may hold the app for as long as they last: it
+	// must hold nothing of weight. Waiting for a store may have ended in between.
+	a.instance.Store(nil)
+	a.site = nil
+	return err
 }
 
-// warn logs what works and is probably not meant.
-func (a *App) warn(made mfa.Made) {
+// warnOfNew logs what was made because it was not there.
+func (a *App) warnOfNew(made mfa.Made) {
 	switch {
 	case made.Keys:
 		a.log.Info("made key file: back it up, the store cannot be read without it", zap.String("key_file", a.KeyFile))
@@ -149,6 +153,10 @@ func (a *App) warn(made mfa.Made) {
 			"if there should be some, stop and put the store back before anyone enrols again",
 			zap.String("key_file", a.KeyFile))
 	}
+}
+
+// warn logs what works and is probably not meant.
+func (a *App) warn() {
 	if open, err := readableByOthers(a.KeyFile); err == nil && open {
 		a.log.Warn("others may read the key file: make it 0600", zap.String("key_file", a.KeyFile))
 	}

@@ -38,36 +38,24 @@ type Remote interface {
 	NearOptions() Near
 }
 
-// open holds the stores in use. Caddy starts a new configuration before it
-// stops the old one, and an embedded database lets nobody open it twice.
-var open = caddy.NewUsagePool()
-
-// pooled is an entry of open.
-type pooled struct{ store.Store }
-
-// Destruct closes the store when its last user is gone.
-func (p pooled) Destruct() error { return panics.Try(panics.Stop, p.Close) }
+// open holds the stores in use: an embedded database lets nobody open it
+// twice.
+var open = newShared()
 
 // openStore opens the store of engine, or shares the one that is open. The
 // caller must call release once, when it is done.
 func openStore(ctx context.Context, engine Store) (st store.Store, release func(), err error) {
-	key := engine.PoolKey()
-	value, _, err := open.LoadOrNew(key, func() (caddy.Destructor, error) {
-		var st store.Store
-		// A panic here would leave the entry of the pool locked for ever.
+	st, _, release, err = acquire(open, engine.PoolKey(), func() (store.Store, func(), error) {
 		err := panics.Try(panics.StoreOpen, func() (err error) {
 			st, err = engine.Open(ctx)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return pooled{st}, nil
+		return st, func() { _ = st.Close() }, nil
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return value.(pooled).Store, func() { _, _ = open.Delete(key) }, nil
+	return st, release, err
 }
 
 // provisionStore loads the module of the configured engine.

@@ -17,7 +17,9 @@ const (
 	sweepInterval = time.Hour
 )
 
-func (in *instance) sweep(ctx context.Context) {
+// sweep looks for them, by the service of the configuration in force: that a
+// configuration goes does not put it off.
+func (s *state) sweep(ctx context.Context) {
 	timer := time.NewTimer(firstSweep)
 	defer timer.Stop()
 	for {
@@ -25,20 +27,33 @@ func (in *instance) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			err := in.service.Sweep(ctx)
+			err := s.sweepOnce(ctx)
 			if err == nil {
-				_, err = in.keys.ResealAll(ctx) // where a rotation was broken off
-			}
-			if err == nil {
-				// A node of an older version may have made some meanwhile.
-				err = joinAddressSubjects(ctx, in.service, in.app.log)
+				_, err = s.keyFile.ResealAll(ctx) // where a rotation was broken off
 			}
 			if err != nil && ctx.Err() == nil {
-				in.app.log.Warn("sweeping store", zap.Error(err))
+				activeLog.Warn("sweeping store", zap.Error(err))
 			}
 			timer.Reset(sweepInterval)
 		}
 	}
+}
+
+// sweepOnce does so once, unless another store serves.
+func (s *state) sweepOnce(ctx context.Context) error {
+	app := activeApp()
+	if app == nil {
+		return nil
+	}
+	running := app.serving()
+	if running == nil || running.state != s {
+		return nil
+	}
+	if err := running.service.Sweep(ctx); err != nil {
+		return err
+	}
+	// A node of an older version may have made some meanwhile.
+	return joinAddressSubjects(ctx, running.service, activeLog)
 }
 
 // joinAddressSubjects has records of people whose subject is an e-mail address

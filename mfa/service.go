@@ -39,6 +39,11 @@ type Config struct {
 	// written to a store.Shared; 0 means DefaultFresh. What this process has
 	// written they see at once.
 	Fresh time.Duration
+	// Near is what Live and Standing read through, by NewNear: Services that
+	// follow one another over the same store, with the same Keys and
+	// AssertionIssuer, may share it. Whoever made it has to have it Run. Nil
+	// means one of the Service's own, made of Store, Fresh and Stale.
+	Near *nearcache.Cache
 	// Stale is for how long Live goes on telling what was true last while the
 	// store is unavailable; 0 means DefaultStale, less than Fresh means Fresh.
 	Stale time.Duration
@@ -114,6 +119,7 @@ type Service struct {
 	now                  func() time.Time
 	// near has what gates ask with every request.
 	near         *nearcache.Cache
+	nearIsOwn    bool
 	records      nearcache.View[*recent]
 	seeFailed    atomic.Int64 // when See last failed, as Unix time in nanoseconds
 	enforcements nearcache.View[bool]
@@ -157,18 +163,16 @@ func New(config Config) (*Service, error) {
 	if len(config.AdminRoles) == 0 {
 		config.AdminRoles = DefaultAdminRoles
 	}
-	if config.Stale == 0 {
-		config.Stale = DefaultStale
-	}
 	if config.Journal == nil {
 		config.Journal = nowhere{}
 	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	near := nearcache.New(nearcache.Config{
-		Store: config.Store, Bound: config.Fresh, Stale: config.Stale, MaxBytes: recentBytes, Now: config.Now,
-	})
+	near, own := config.Near, config.Near == nil
+	if own {
+		near = NewNear(config)
+	}
 	documents := documents{store: near.Store(), keys: config.Keys}
 	s := &Service{
 		documents:            documents,
@@ -186,6 +190,7 @@ func New(config Config) (*Service, error) {
 		addressSubjects:      config.AddressSubjects,
 		now:                  config.Now,
 		near:                 near,
+		nearIsOwn:            own,
 		records:              nearcache.NewView(near, documents.recentOf),
 		enforcements:         nearcache.NewView(near, documents.enforcementOf),
 	}
@@ -201,9 +206,28 @@ func New(config Config) (*Service, error) {
 	return s, nil
 }
 
+// NewNear makes a Config.Near of Store, Fresh, Stale and Now in config; the rest
+// is not looked at.
+func NewNear(config Config) *nearcache.Cache {
+	if config.Stale == 0 {
+		config.Stale = DefaultStale
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return nearcache.New(nearcache.Config{
+		Store: config.Store, Bound: config.Fresh, Stale: config.Stale, MaxBytes: recentBytes, Now: config.Now,
+	})
+}
+
 // Run keeps what Live and Standing tell fresh, so that they need not wait for
-// a store.Shared, until ctx ends. Over other stores it returns at once.
-func (s *Service) Run(ctx context.Context) { s.near.Run(ctx) }
+// a store.Shared, until ctx ends. Over other stores, and where Config.Near was
+// given, it returns at once.
+func (s *Service) Run(ctx context.Context) {
+	if s.nearIsOwn {
+		s.near.Run(ctx)
+	}
+}
 
 // kind returns the kind of factor that a request names.
 func (s *Service) kind(t factor.Type) (factor.Kind, error) {

@@ -71,6 +71,9 @@ type Verifier interface {
 type Config struct {
 	Service  Service  // required
 	Verifier Verifier // required
+	// Assertions remembers what assertions told; nil means one of the Handler's
+	// own.
+	Assertions *AssertionCache
 	// Cookie is the cookie that may carry the access token, "" for none.
 	Cookie string
 	// PublicURLs are the origins at which the product is reached itself.
@@ -151,7 +154,10 @@ func New(config Config) (*Handler, error) {
 	if h.now == nil {
 		h.now = time.Now
 	}
-	h.opened = newOpened(h.now)
+	if config.Assertions == nil {
+		config.Assertions = NewAssertionCache(h.now)
+	}
+	h.opened = config.Assertions.opened
 	var err error
 	if h.own, err = parseOrigins(config.PublicURLs); err != nil {
 		return nil, fmt.Errorf("reading public URLs: %w", err)

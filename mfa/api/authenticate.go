@@ -315,9 +315,21 @@ func printable(s string) string {
 	}, s)
 }
 
-// newOpened makes the cache of opened assertions.
-func newOpened(now func() time.Time) *tokencache.Cache[opened] {
-	return tokencache.New[opened](assertionCacheBytes, now)
+// AssertionCache remembers what assertions told. Handlers that follow one
+// another may share it as long as their Services are over the same store, with
+// the same keys and issuer of assertions: whether a session goes on is asked
+// with every request. It is safe for concurrent use.
+type AssertionCache struct {
+	opened *tokencache.Cache[opened]
+}
+
+// NewAssertionCache makes an AssertionCache, in 32 MiB at most. A nil clock
+// means time.Now.
+func NewAssertionCache(now func() time.Time) *AssertionCache {
+	if now == nil {
+		now = time.Now
+	}
+	return &AssertionCache{tokencache.New[opened](assertionCacheBytes, now)}
 }
 
 // removeAssertionCookie takes the cookie out of a request, so that the

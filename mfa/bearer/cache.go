@@ -36,6 +36,9 @@ func NewCached(v *Verifier) *Cached {
 	return &Cached{verifier: v, verified: tokencache.New[Identity](cacheBytes, v.now)}
 }
 
+// AddressSubjects is Verifier.AddressSubjects.
+func (c *Cached) AddressSubjects() bool { return c.verifier.AddressSubjects() }
+
 // Verify is Verifier.Verify. The slices and the map of the Identity are
 // shared with other callers and must not be changed.
 func (c *Cached) Verify(ctx context.Context, token string) (Identity, error) {
