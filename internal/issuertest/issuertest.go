@@ -29,6 +29,7 @@ type Issuer struct {
 	current jwk.Key   // private, signs
 	listed  []jwk.Key // public
 	down    bool
+	asked   int
 }
 
 // Start starts one on loopback, which ends with the test.
@@ -43,6 +44,7 @@ func Start(t *testing.T) *Issuer {
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		down := i.down
+		i.asked++
 		i.mu.Unlock()
 		if down {
 			http.Error(w, "down", http.StatusBadGateway)
@@ -86,6 +88,13 @@ func (i *Issuer) SetDown(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.down = down
+}
+
+// Asked returns how many requests the server has had.
+func (i *Issuer) Asked() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.asked
 }
 
 // JWKS returns the JWK set that is served.
