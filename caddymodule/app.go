@@ -15,8 +15,10 @@ import (
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/routecheck"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
@@ -130,6 +132,8 @@ type App struct {
 	served  bool     // some site has the handler
 	demo    bool     // some site is the demo
 	keep    []string // claims that gates ask for
+	report  *routecheck.Report
+	gates   map[*caddyhttp.Server][]*Gate
 	metrics *metrics
 	started chan struct{} // closed when Start is done
 
@@ -205,7 +209,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.kinds, err = a.provisionKinds(); err != nil {
 		return err
 	}
-	return a.provisionPage()
+	if err := a.provisionPage(); err != nil {
+		return err
+	}
+	a.adviseAudience()
+	return nil
 }
 
 // devIssuerFile is where `bearer dev` keeps its key pair: beside the

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -64,8 +63,13 @@ type Gate struct {
 	// Default: false.
 	HandleErrors bool `json:"handle_errors,omitempty"`
 
+	// Source says where the directive stands, such as Caddyfile:12, for
+	// messages about it. Default: not said.
+	Source string `json:"source,omitempty"`
+
 	app    *App
 	policy api.Policy
+	index  int // among the gates of its server
 }
 
 // Exception names callers by a claim of their access token.
@@ -102,7 +106,14 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if g.policy, err = g.makePolicy(); err != nil {
 		return fmt.Errorf("mfa_require: %w", err)
 	}
-	return nil
+	if server := serverOf(ctx); server != nil {
+		if g.app.gates == nil {
+			g.app.gates = make(map[*caddyhttp.Server][]*Gate)
+		}
+		g.index = len(g.app.gates[server])
+		g.app.gates[server] = append(g.app.gates[server], g)
+	}
+	return g.app.checkRoutes(ctx)
 }
 
 func (g *Gate) makePolicy() (api.Policy, error) {
@@ -158,6 +169,7 @@ func (g *Gate) makePolicy() (api.Policy, error) {
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// A panic of what is behind is not for the gate to recover.
 	if passes, err := g.decide(w, r); !passes {
+		g.app.disown(r)
 		return err
 	}
 	return next.ServeHTTP(w, r)
@@ -202,6 +214,7 @@ func (g *Gate) decide(w http.ResponseWriter, r *http.Request) (passes bool, err 
 	switch {
 	case outcome.Pass:
 		v.found = outcome.Presented
+		v.pass(g.index)
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		return true, nil
 	case outcome.Refusal == nil:
@@ -213,16 +226,6 @@ func (g *Gate) decide(w http.ResponseWriter, r *http.Request) (passes bool, err 
 		guard.Write(w, r, outcome.Refusal)
 		return false, nil
 	}
-}
-
-// sentURL returns the URL of r as the client sent it: rewrite, uri,
-// handle_path, try_files and php_fastcgi change r.URL alone. Where Caddy has
-// not kept it, r.URL is all there is.
-func sentURL(r *http.Request) *url.URL {
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
-		return original.URL
-	}
-	return r.URL
 }
 
 // Interface guards

@@ -27,7 +27,7 @@ import (
 // the gate matches them itself, because backends read paths more loosely.
 func parseRequire(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // mfa_require
-	g := new(Gate)
+	g := &Gate{Source: source(h.Dispenser)}
 	var matchers caddy.ModuleMap
 	if h.NextArg() {
 		if strings.HasPrefix(h.Val(), "@") {
@@ -55,6 +55,12 @@ func parseRequire(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	if err := g.parse(h.Dispenser); err != nil {
 		return nil, err
+	}
+	if matchers == nil {
+		// A set that lets everything in: of a named route whose handlers have
+		// no matchers, Caddy 2.11 keeps the first alone, and a gate after mfa
+		// would be gone without a word.
+		matchers = caddy.ModuleMap{}
 	}
 	return h.NewRoute(matchers, g), nil
 }

@@ -44,7 +44,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.routes = h.app.routes
 	h.app.served = true
-	return nil
+	return h.app.checkRoutes(ctx)
 }
 
 // appFor returns the app, which a handler needs.
@@ -62,6 +62,7 @@ func appFor(handler string, ctx caddy.Context) (*App, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// A panic of what is behind is not for this handler to recover.
 	if !h.serve(w, r) {
+		h.app.disown(r)
 		return nil
 	}
 	return next.ServeHTTP(w, r)
@@ -88,6 +89,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		if visitOf(r) == nil {
 			api.Withhold(r)
 		}
+		h.app.keepRefused(r)
 		return true
 	}
 	if route == nil {
@@ -133,6 +135,7 @@ const visitVar = "mfa.visit"
 type visit struct {
 	found *api.Presented // nil for nothing
 	user  *api.User      // of the last gate, nil for none
+	gates uint64         // those that it has passed, a bit each
 }
 
 // visitOf returns what is known of r, nil when no handler has seen it.

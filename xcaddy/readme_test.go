@@ -247,8 +247,11 @@ func TestEveryGateOfTheREADMEsGatePageIsAccepted(t *testing.T) {
 	doc := readDocument(t, "docs/gate.md")
 	doc.take("caddyfile", "route {\n") // see TestAnAuthorizationServiceBehindTheGateIsToldWhatItHasFoundOut
 	e := edgetest.New(t)
+	sites := []string{doc.take("caddyfile", "uri strip_prefix"), "mfa\n" + doc.take("caddyfile", "mfa_require")}
 	for len(doc.blocks) > 0 {
-		site := doc.take("caddyfile", "mfa\nmfa_require")
+		sites = append(sites, doc.take("caddyfile", "mfa\nmfa_require"))
+	}
+	for _, site := range sites {
 		e.Write("shown", strings.Replace(edgetest.Caddyfile, "\tmfa\n\treverse_proxy {$UPSTREAM}\n", site, 1))
 		if _, stderr, err := e.Command("validate", "--config", "shown", "--adapter", "caddyfile"); err != nil {
 			t.Errorf("%s\n%v\n%s", site, err, stderr)

@@ -1,0 +1,379 @@
+package routecheck
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
+)
+
+// certainty says whether something holds for all requests at one place of
+// the routes, for some, or for none.
+type certainty int
+
+const (
+	never certainty = iota
+	sometimes
+	always
+)
+
+// state is what is known of the requests that come to one place.
+type state struct {
+	// answeredBy is the handler that has answered all of them, "" while some
+	// are left.
+	answeredBy string
+	// mfa says whether the handler mfa has seen them.
+	mfa certainty
+	// gates have let all of them pass.
+	gates []*gateAt
+	// passed are the gates that some of them may have passed, with what has
+	// changed the path since.
+	passed []passage
+	// taken are routes whose requests have been answered.
+	taken []taken
+	// replaced says that nothing is left of the path that was asked for.
+	replaced bool
+}
+
+type passage struct {
+	gate     *gateAt
+	rewrites []string
+}
+
+// taken is a route that has answered the requests that it matches.
+type taken struct {
+	under []*route
+	by    string
+}
+
+// gateAt is a handler mfa_require and the place where it stands.
+type gateAt struct {
+	site     *site
+	source   string
+	patterns []string
+	paths    *gate.Paths // nil for a gate that guards everything that reaches it
+	under    []*route
+	inErrors bool
+	before   state
+
+	readsQuery bool // it has the option query
+	mfaLater   bool // the handler mfa comes after it
+}
+
+// mfaAt is a handler mfa.
+type mfaAt struct {
+	site     *site
+	inErrors bool
+	before   state
+}
+
+// upstreamAt is a handler that hands requests to somebody else.
+type upstreamAt struct {
+	site     *site
+	name     string
+	to       string // the upstreams, "" where they are not known
+	under    []*route
+	inErrors bool
+	before   state
+	asAsked  bool // the path is, or comes from, the one that was asked for
+	rewrites map[*gateAt][]string
+}
+
+// site is what one host matcher of a server's routes lets in, or the whole
+// server where there is none.
+type site struct {
+	server *serverAt
+	hosts  []string
+}
+
+func (s *site) String() string {
+	if len(s.hosts) > 0 {
+		return "site " + strings.Join(s.hosts, ", ")
+	}
+	return "server " + strings.Join(s.server.listen, ", ")
+}
+
+// serverAt is one server of the HTTP app and what was found in its routes.
+type serverAt struct {
+	listen    []string
+	named     map[string][]route
+	sites     []*site
+	gates     []*gateAt
+	handlers  []*mfaAt
+	upstreams []*upstreamAt
+	handsOn   bool // an upstream may get what was refused
+	invoking  []string
+}
+
+// place is where a walk is.
+type place struct {
+	server   *serverAt
+	site     *site
+	under    []*route
+	inErrors bool
+}
+
+func (p place) below(r *route) place {
+	if len(r.sets) > 0 {
+		p.under = append(slices.Clone(p.under), r)
+	}
+	if hosts := r.hosts(); len(hosts) > 0 {
+		p.site = p.server.site(hosts)
+	}
+	return p
+}
+
+func (s *serverAt) site(hosts []string) *site {
+	for _, known := range s.sites {
+		if slices.Equal(known.hosts, hosts) {
+			return known
+		}
+	}
+	found := &site{server: s, hosts: hosts}
+	s.sites = append(s.sites, found)
+	return found
+}
+
+// walk follows requests of state st through routes and returns the state of
+// those that come out at the end.
+func (p place) walk(routes []route, st state) state {
+	left := make(map[string]bool)   // groups that have let some requests through
+	closed := make(map[string]bool) // groups of which no further route is taken
+	for i := range routes {
+		r := &routes[i]
+		before := st
+		if closed[r.group] && before.answeredBy == "" {
+			before.answeredBy = "an earlier route of its group"
+		}
+		after := p.below(r).run(r, before)
+		if r.terminal && after.answeredBy == "" {
+			after.answeredBy = "a route that is terminal"
+		}
+		if len(r.sets) == 0 && !left[r.group] && !closed[r.group] {
+			st = after
+		} else if !closed[r.group] {
+			st = st.orElse(after, p.below(r).under)
+		}
+		if r.group != "" {
+			left[r.group] = left[r.group] || after.answeredBy == ""
+			closed[r.group] = closed[r.group] || len(r.sets) == 0
+		}
+	}
+	return st
+}
+
+// orElse is the state of requests of which some went through a route, and
+// have then the state after, and the others did not.
+func (st state) orElse(after state, under []*route) state {
+	st.passed = slices.Clone(st.passed)
+	if after.answeredBy != "" {
+		st.taken = append(slices.Clone(st.taken), taken{under, after.answeredBy})
+		return st
+	}
+	st.passed = after.passed // it has what was passed before, too
+	st.taken = after.taken
+	if after.mfa > st.mfa {
+		st.mfa = sometimes
+	}
+	return st
+}
+
+// run follows requests through the handlers of one route.
+func (p place) run(r *route, st state) state {
+	for i := range r.handlers {
+		st = p.handle(&r.handlers[i], st)
+	}
+	return st
+}
+
+// begins reports whether the first routes of under are those of first.
+func begins(under, first []*route) bool {
+	return len(first) <= len(under) && slices.Equal(under[:len(first)], first)
+}
+
+// answering are handlers that pass no request on.
+var answering = map[string]bool{
+	"static_response": true, "error": true, "metrics": true, "mfa_demo": true, "copy_response": true,
+}
+
+// harmless are those that hand a request to nobody else.
+var harmless = map[string]bool{
+	"acme_server": true, "authentication": true, "copy_response": true, "copy_response_headers": true, "encode": true, "error": true,
+	"file_server": true, "headers": true, "intercept": true, "invoke": true, "log_append": true, "map": true, "metrics": true,
+	"mfa": true, "mfa_require": true, "push": true, "request_body": true, "rewrite": true, "static_response": true,
+	"subroute": true, "templates": true, "tracing": true, "vars": true,
+}
+
+func (p place) handle(h *handler, st state) state {
+	switch h.name {
+	case "mfa":
+		p.server.handlers = append(p.server.handlers, &mfaAt{site: p.site, inErrors: p.inErrors, before: st})
+		for _, passed := range st.passed {
+			passed.gate.mfaLater = passed.gate.mfaLater || begins(passed.gate.under, p.under)
+		}
+		st.mfa = always
+	case "mfa_require":
+		g := p.gate(h, st)
+		p.server.gates = append(p.server.gates, g)
+		st.gates = append(slices.Clone(st.gates), g)
+		st.passed = append(slices.Clone(st.passed), passage{gate: g})
+	case "rewrite":
+		var r rewriting
+		_ = json.Unmarshal(h.config, &r)
+		st = st.rewritten(&r, "rewrite")
+		st.replaced = st.replaced || r.replaces()
+	case "subroute":
+		before := st
+		st = p.walk(h.routes, st)
+		p.errors(h.errors, before)
+	case "invoke":
+		st = p.invoke(h, st)
+	case "intercept":
+		for _, routes := range h.replies {
+			replies := p
+			replies.inErrors = true
+			before := len(p.server.upstreams)
+			replies.walk(routes, st)
+			p.server.handsOn = p.server.handsOn || len(p.server.upstreams) > before
+		}
+	case "reverse_proxy":
+		st = p.proxy(h, st)
+	case "file_server":
+		var f struct {
+			PassThru bool `json:"pass_thru"`
+		}
+		_ = json.Unmarshal(h.config, &f)
+		if !f.PassThru && st.answeredBy == "" {
+			st.answeredBy = h.name
+		}
+	default:
+		if !harmless[h.name] {
+			p.upstream(h.name, "", st, true)
+		}
+		if answering[h.name] && st.answeredBy == "" {
+			st.answeredBy = h.name
+		}
+	}
+	return st
+}
+
+// errors walks what is done with the errors of a server or a subroute.
+// Errors come from anywhere, so nothing is known of the request but what
+// came before the subroute.
+func (p place) errors(routes []route, st state) {
+	if len(routes) == 0 {
+		return
+	}
+	p.inErrors = true
+	before := len(p.server.upstreams)
+	p.walk(routes, st)
+	p.server.handsOn = p.server.handsOn || len(p.server.upstreams) > before
+}
+
+func (p place) invoke(h *handler, st state) state {
+	var i struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(h.config, &i)
+	if slices.Contains(p.server.invoking, i.Name) {
+		return st // it invokes itself
+	}
+	p.server.invoking = append(p.server.invoking, i.Name)
+	defer func() { p.server.invoking = p.server.invoking[:len(p.server.invoking)-1] }()
+	return p.walk(p.server.named[i.Name], st)
+}
+
+// proxy is the handler reverse_proxy: requests go on behind it only from its
+// handle_response, as those of forward_auth do.
+func (p place) proxy(h *handler, st state) state {
+	var config struct {
+		Rewrite          *rewriting      `json:"rewrite"`
+		Upstreams        json.RawMessage `json:"upstreams"`
+		DynamicUpstreams json.RawMessage `json:"dynamic_upstreams"`
+	}
+	_ = json.Unmarshal(h.config, &config)
+	there := st
+	asAsked := !st.replaced
+	if config.Rewrite != nil {
+		there = st.rewritten(config.Rewrite, "reverse_proxy's rewrite")
+		asAsked = asAsked && !config.Rewrite.replaces()
+	}
+	p.upstream(h.name, string(config.Upstreams)+string(config.DynamicUpstreams), there, asAsked)
+	on := st
+	on.answeredBy = h.name
+	for _, routes := range h.replies {
+		if after := p.walk(routes, st); after.answeredBy == "" {
+			on = st
+		}
+	}
+	if st.answeredBy != "" {
+		on.answeredBy = st.answeredBy
+	}
+	return on
+}
+
+func (p place) upstream(name, to string, st state, asAsked bool) {
+	if st.answeredBy != "" {
+		return // nothing comes to it
+	}
+	u := &upstreamAt{site: p.site, name: name, to: dials(to), under: p.under, inErrors: p.inErrors, before: st, asAsked: asAsked,
+		rewrites: make(map[*gateAt][]string)}
+	for _, passed := range st.passed {
+		if len(passed.rewrites) > 0 {
+			u.rewrites[passed.gate] = passed.rewrites
+		}
+	}
+	p.server.upstreams = append(p.server.upstreams, u)
+}
+
+// dials returns the addresses in the JSON of upstreams.
+func dials(upstreams string) string {
+	var some []struct {
+		Dial string `json:"dial"`
+	}
+	if json.Unmarshal([]byte(upstreams), &some) != nil {
+		return upstreams
+	}
+	var all []string
+	for _, u := range some {
+		all = append(all, u.Dial)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// rewritten adds a rewrite to every gate behind which it may lead to a
+// guarded path.
+func (st state) rewritten(r *rewriting, by string) state {
+	passed := make([]passage, len(st.passed))
+	for i, one := range st.passed {
+		passed[i] = one
+		if r.mayReach(one.gate) {
+			passed[i].rewrites = append(slices.Clone(one.rewrites), by)
+		}
+	}
+	st.passed = passed
+	return st
+}
+
+func (p place) gate(h *handler, st state) *gateAt {
+	var config struct {
+		Source string   `json:"source"`
+		Paths  []string `json:"paths"`
+		Query  []string `json:"query"`
+	}
+	_ = json.Unmarshal(h.config, &config)
+	g := &gateAt{site: p.site, source: config.Source, under: p.under, inErrors: p.inErrors, before: st, readsQuery: len(config.Query) > 0}
+	repl := caddy.NewReplacer()
+	for _, pattern := range config.Paths {
+		g.patterns = append(g.patterns, repl.ReplaceAll(pattern, ""))
+	}
+	if len(g.patterns) > 0 {
+		// What cannot be read the gate refuses by itself.
+		g.paths, _ = gate.NewPaths(g.patterns)
+	}
+	return g
+}
