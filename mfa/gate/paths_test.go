@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -404,7 +405,7 @@ func FuzzAnOrdinaryPathIsGuardedOnlyWhereItIs(f *testing.F) {
 				continue
 			}
 			base, _, _ := strings.Cut(s, ".")
-			want = want || base == "admin" && (s == base || i == len(segments)-1 || script.MatchString(s))
+			want = want || base == "admin" && (s == base || !slices.ContainsFunc(segments[i+1:], func(s string) bool { return s != "index.php" && s[0] != '.' }) || script.MatchString(s))
 		}
 		if got := match(t, []string{"/admin/*"}, target); got != want {
 			t.Errorf("%s: %v", target, got)
@@ -448,6 +449,27 @@ func TestAnOrdinaryPathCostsNoAllocation(t *testing.T) {
 		r.URL = &url.URL{Path: "/other"}
 		if n := testing.AllocsPerRun(100, func() { paths.MatchRequest(sent, r) }); n != 0 {
 			t.Errorf("%s that has become another path: %v allocations", target, n)
+		}
+	}
+}
+
+// The work that a stranger's path or query makes is bounded, whatever it holds;
+// what is allocated stands for it.
+func TestReadingAHostilePathCostsNoMoreThanReadingALongOne(t *testing.T) {
+	paths := withQuery(t, []string{"/admin/*", "/users/*/keys"}, []string{"q", ""})
+	for _, target := range []string{
+		"/" + strings.Repeat("a.b/", 2000) + "%20", "/" + strings.Repeat("a.b/", 200000), "/" + strings.Repeat("(a(", 2600), "/" + strings.Repeat("(a(x)", 1600),
+		"/(a(x))/(b(y))/" + strings.Repeat("a.b;c/", 1300), "/%2525(a(x))/%2525(b(y))/" + strings.Repeat("a.b;c/", 1300),
+		"/" + strings.Repeat("x.phpy", 1300), "/" + strings.Repeat("%2525", 1600), "/" + strings.Repeat("..%5c", 1600), "/" + strings.Repeat("%3Fq=x", 1300),
+		"/" + strings.Repeat("a;", 4000), "/" + strings.Repeat("x~1/", 2000), "/?" + strings.Repeat("%71=a&", 200000), "/?" + strings.Repeat("q=a.b/c;", 2000),
+		"/?q=" + strings.Repeat("a.php", 1600), "/?q=" + strings.Repeat("x?q=", 2000), "/?" + strings.Repeat("[&", 8000), "/?/" + strings.Repeat("&/", 8000),
+	} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(1, func() { paths.Match(u) }); n > 30_000 {
+			t.Errorf("%.30s: %v allocations", target, n)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (p *Paths) matchQuery(raw string) bool {
 	if len(raw) > maxQuery {
 		return true
 	}
-	r := reader{paths: p, left: maxReadings}
+	r := reader{paths: p, left: maxRead}
 	return r.matchQuery(raw)
 }
 
@@ -90,15 +90,17 @@ func (r *reader) matchValue(value string) bool {
 	if len(value) > maxLength {
 		return true
 	}
-	if strings.Contains(value, "+") && r.match(rooted(unescape(strings.ReplaceAll(value, "+", " ")))) {
-		return true
-	}
-	return r.match(rooted(unescape(value)))
+	return r.match(rooted(value)) || strings.Contains(value, "+") && r.match(rooted(strings.ReplaceAll(value, "+", "%20")))
 }
 
+// rooted returns the value of a parameter with one slash before it, unless it
+// has one or more of its own.
 func rooted(s string) string {
 	if strings.HasPrefix(s, "/") {
 		return s
+	}
+	if decoded := unescape(s); strings.HasPrefix(decoded, "/") {
+		return decoded
 	}
 	return "/" + s
 }

@@ -16,12 +16,16 @@ const (
 	maxQuery     = 16 << 10 // where parameters are read at all
 	maxDecodings = 4        // of percent-encoding, the edge's own included
 	maxMarks     = 32       // in a segment, see segment
-	maxReadings  = 64       // of a path, apart from how its segments are read
+
+	// Bytes of text that are read in all, over the readings of a path or a
+	// query, and how many each reading counts for at least.
+	maxRead   = 64 << 10
+	leastRead = 128
 )
 
 // matchReadings reads a path in all the ways that a backend may.
 func (p *Paths) matchReadings(u *url.URL) bool {
-	r := reader{paths: p, left: maxReadings}
+	r := reader{paths: p, left: maxRead}
 	sources := [2]string{u.EscapedPath(), u.RawPath}
 	if r.match(sources[0]) {
 		return true
@@ -33,7 +37,7 @@ func (p *Paths) matchReadings(u *url.URL) bool {
 // reader reads one path, or what stands for one.
 type reader struct {
 	paths *Paths
-	left  int // texts that are read yet before it is given up, and guarded
+	left  int // bytes that are read yet before it is given up, and guarded
 }
 
 // match reads a text after each decoding.
@@ -70,7 +74,7 @@ func (r *reader) matchForms(s string) bool {
 }
 
 func (r *reader) matchForm(s string) bool {
-	if r.left--; r.left < 0 || r.paths.matchSegments(s) {
+	if r.left -= max(len(s), leastRead); r.left < 0 || r.paths.matchSegments(s) {
 		return true
 	}
 	if len(r.paths.queries) > 0 {
