@@ -348,8 +348,11 @@ func TestEarlyDataIsRefusedBeforeAnythingIsDone(t *testing.T) {
 // A front proxy says by Early-Data that it passes early data on.
 func TestEarlyDataOfAFrontProxyIsRefused(t *testing.T) {
 	e := edgetest.New(t)
-	e.Start(gated(adminGate))
+	e.Start(gated(adminGate + "\n\tmfa_require /handed/* {\n\t\thandle_errors\n\t}\n\thandle_errors {\n\t\trespond \"an error: {err.status_code}\"\n\t}"))
 	alice := enrolled(t, e, "alice", nil)
+	if answer := e.Raw("GET /handed/x", "Authorization: Bearer "+alice.token, "Early-Data: 1"); answer.Status != 425 || answer.Body != "an error: 425" {
+		t.Errorf("a refusal that is handed on: %d %s", answer.Status, answer.Body)
+	}
 	for _, header := range []string{"Early-Data: 1", "early-data: 0", "Early-Data: ", "Early-Data: 1\r\nEarly-Data: 0", "Early-Data: 1\r\nConnection: Early-Data"} {
 		for _, target := range []string{"/admin/x", "/open", "/mfa/status", "/mfa/jwks.json"} {
 			e.Raw("GET "+target, "Authorization: Bearer "+alice.pair.access, header).WantError(t, 425, "too_early", "")
@@ -369,7 +372,7 @@ func TestEarlyDataOfAFrontProxyIsRefused(t *testing.T) {
 	}
 	r := e.Request("GET", "/metrics", "", nil)
 	r.URL.Host, r.Host = e.Admin(), ""
-	if metrics, err := edgetest.Try(r); err != nil || !strings.Contains(metrics.Body, `caddy_mfa_gate_decisions_total{decision="too_early"} 5`) {
+	if metrics, err := edgetest.Try(r); err != nil || !strings.Contains(metrics.Body, `caddy_mfa_gate_decisions_total{decision="too_early"} 6`) {
 		t.Errorf("early data is not counted: %d %.300s, %v", metrics.Status, metrics.Body, err)
 	}
 }

@@ -144,6 +144,31 @@ func TestNoUpgradeLeadsRequestsPastTheGate(t *testing.T) {
 	}
 }
 
+// What stands before mfa sees the request as it came. These are the mends that
+// the documentation names.
+func TestWhatStandsBeforeMFACanBeKeptFromUpgrades(t *testing.T) {
+	for name, site := range map[string]string{
+		"forward_auth without the header": "forward_auth {$UPSTREAM} {\n\t\turi /check\n\t\theader_up -Upgrade\n\t}\n\t" + adminGate,
+		"forward_auth behind the gate":    "route {\n\t\tmfa\n\t\t" + adminGate + "\n\t\tforward_auth {$UPSTREAM} {\n\t\t\turi /check\n\t\t}\n\t\treverse_proxy {$UPSTREAM}\n\t}",
+		"mfa in an error route": "basic_auth {\n\t\tstaff $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG\n\t}\n\t" +
+			"handle_errors {\n\t\tmfa\n\t\treverse_proxy {$UPSTREAM}\n\t}",
+	} {
+		e := edgetest.New(t)
+		backend := new(h2cBackend)
+		e.Upstream.Serve(backend)
+		config := gated(site)
+		if strings.HasPrefix(site, "route") {
+			config = strings.Replace(edgetest.Caddyfile, "\tmfa\n\treverse_proxy {$UPSTREAM}\n", "\t"+site+"\n", 1)
+		}
+		e.NoAPI = true // staff alone may see its document
+		e.Start(config)
+		status := smuggle(t, e, "/", []string{"Connection: Upgrade", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"})
+		if seen := backend.overHTTP2(); status == http.StatusSwitchingProtocols || len(seen) > 0 || len(e.Upstream.Requests()) == 0 {
+			t.Errorf("%s: %d, the backend served over HTTP/2: %q", name, status, seen)
+		}
+	}
+}
+
 // switching returns the lines of a head that a backend may switch protocols by.
 func switching(head string) (lines []string) {
 	for line := range strings.SplitSeq(head, "\r\n") {
