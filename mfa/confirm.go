@@ -31,6 +31,14 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 	if err := s.signing.ready(ctx); err != nil {
 		return nil, err // before the setup is spent
 	}
+	if proof.Token != "" {
+		// One that was never mailed is refused by the kind, and counts.
+		if token, err := s.documents.readLink(proof.Token, s.now()); err == nil {
+			proof.Token = token
+		} else if !errors.Is(err, ErrWrongProof) {
+			return nil, err
+		}
+	}
 	shown, voided, err := s.confirm(ctx, confirmation{
 		kind:           kind,
 		account:        caller.accountKey(),

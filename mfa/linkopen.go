@@ -39,7 +39,7 @@ type OpenedLink struct {
 // nothing. ErrWrongProof is returned for a link that is not, or no longer,
 // good.
 func (s *Service) InspectLink(ctx context.Context, token string) (LinkInfo, error) {
-	account, hash, err := s.openLink(token)
+	token, account, hash, err := s.openLink(token)
 	if err != nil {
 		return LinkInfo{}, err
 	}
@@ -61,34 +61,38 @@ func (s *Service) InspectLink(ctx context.Context, token string) (LinkInfo, erro
 // is neither a login nor a setup that it fits.
 var errDeadLink = fmt.Errorf("%w: %w", ErrWrongProof, ErrNoPendingSetup)
 
-// openLink takes the token of an opened link apart.
-func (s *Service) openLink(token string) (account string, hash []byte, err error) {
+// openLink takes the token of an opened link apart. It returns the token in the
+// form that links are recognised by.
+func (s *Service) openLink(mailed string) (token, account string, hash []byte, err error) {
 	if _, err := s.kind(factor.TypeMagicLink); err != nil {
-		return "", nil, err
+		return "", "", nil, err
+	}
+	if token, err = s.documents.readLink(mailed, s.now()); err != nil {
+		return "", "", nil, err
 	}
 	account, hash, ok := magiclink.HashToken(token)
 	if !ok || len(account) != accountKeyLength {
-		return "", nil, errDeadLink
+		return "", "", nil, errDeadLink
 	}
-	return account, hash, nil
+	return token, account, hash, nil
 }
 
 // known takes a token apart and makes sure, by a look at the record, that
 // there is such a link: anybody may send tokens, and only one that is good
 // is worth an update.
-func (s *Service) known(ctx context.Context, token string) (account string, hash []byte, err error) {
-	if account, hash, err = s.openLink(token); err != nil {
-		return "", nil, err
+func (s *Service) known(ctx context.Context, mailed string) (token, account string, hash []byte, err error) {
+	if token, account, hash, err = s.openLink(mailed); err != nil {
+		return "", "", nil, err
 	}
 	u := &user{}
 	if err := s.documents.read(ctx, userPrefix+account, u); err != nil {
-		return "", nil, fmt.Errorf("opening link: %w", err)
+		return "", "", nil, fmt.Errorf("opening link: %w", err)
 	}
 	now := s.now().UTC()
 	if u.link(hash, now) == nil && s.pendingLink(u, account, token, now) == nil {
-		return "", nil, errDeadLink
+		return "", "", nil, errDeadLink
 	}
-	return account, hash, nil
+	return token, account, hash, nil
 }
 
 // pendingLink returns the setup that token would confirm, nil for none.
@@ -109,10 +113,11 @@ func (s *Service) pendingLink(u *user, account, token string, now time.Time) *pe
 // completed by whom it was asked for. ErrWrongProof or ErrNoPendingSetup is
 // returned when the token, or the number, does not fit, or no longer.
 func (s *Service) ActivateMagicLink(ctx context.Context, link OpenedLink) error {
-	account, hash, err := s.known(ctx, link.Token)
+	token, account, hash, err := s.known(ctx, link.Token)
 	if err != nil {
 		return err
 	}
+	link.Token = token
 	now := s.now().UTC()
 	key := userPrefix + account
 	var (
@@ -161,10 +166,11 @@ func (s *Service) ActivateMagicLink(ctx context.Context, link OpenedLink) error 
 // DenyLink kills the link: whoever asked for it is not its owner. A denied
 // setup is void.
 func (s *Service) DenyLink(ctx context.Context, link OpenedLink) error {
-	account, hash, err := s.known(ctx, link.Token)
+	token, account, hash, err := s.known(ctx, link.Token)
 	if err != nil {
 		return err
 	}
+	link.Token = token
 	now := s.now().UTC()
 	key := userPrefix + account
 	var about user

@@ -88,7 +88,11 @@ func (s *Service) links() (*magiclink.Kind, error) {
 // sends it: a link that is opened at once is known.
 func (s *Service) sendLoginLink(ctx context.Context, caller Caller, kind *magiclink.Kind, f userFactor, now time.Time) (*SentLink, error) {
 	account := caller.accountKey()
-	link, err := kind.BeginLogin(factor.Account{Key: account}, f.State, magiclink.LoginRequest{
+	owner, err := s.documents.linkOwner(account, now)
+	if err != nil {
+		return nil, err
+	}
+	link, err := kind.BeginLogin(factor.Account{Key: owner}, f.State, magiclink.LoginRequest{
 		AccountName: caller.name(), IP: caller.Client.IP, UserAgent: caller.Client.UserAgent, At: now,
 	})
 	if err != nil {
@@ -176,7 +180,11 @@ func (s *Service) withdrawLink(ctx context.Context, key, id string, at time.Time
 // is kept as a hash alone. The setup lapses when it would have.
 func (s *Service) resend(ctx context.Context, caller Caller, kind *magiclink.Kind, p pendingSetup, now time.Time) (*SentLink, error) {
 	account := caller.accountKey()
-	offer, err := kind.Resend(factor.Account{Key: account, Name: caller.name(), Email: caller.Email}, p.State, now)
+	owner, err := s.documents.linkOwner(account, now)
+	if err != nil {
+		return nil, err
+	}
+	offer, err := kind.Resend(factor.Account{Key: owner, Name: caller.name(), Email: caller.Email}, p.State, now)
 	if err != nil {
 		return nil, fmt.Errorf("making magic link: %w", err)
 	}
@@ -227,6 +235,10 @@ func (u *user) redeemable(l loginLink, now time.Time) bool {
 // verifyLink redeems a login link by its token, which the caller has from
 // their mailbox.
 func (s *Service) verifyLink(ctx context.Context, caller Caller, token string) (session, error) {
+	token, err := s.documents.readLink(token, s.now())
+	if err != nil {
+		return session{}, err
+	}
 	account, hash, ok := magiclink.HashToken(token)
 	if !ok || account != caller.accountKey() {
 		return session{}, fmt.Errorf("%w: not a token of this account", ErrWrongProof)

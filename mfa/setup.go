@@ -51,7 +51,11 @@ func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest
 		return nil, err
 	}
 	now := s.now().UTC()
-	offer, err := kind.Begin(account, factor.Request{Email: request.Email, Device: request.Device}, now)
+	named := account
+	if named.Key, err = s.documents.linkOwner(account.Key, now); err != nil {
+		return nil, err
+	}
+	offer, err := kind.Begin(named, factor.Request{Email: request.Email, Device: request.Device}, now)
 	if err != nil {
 		return nil, err
 	}
