@@ -2,11 +2,15 @@ package bearer_test
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
@@ -80,6 +84,60 @@ func FuzzReadingAKeySetNeverPanics(f *testing.F) {
 		_, err = newVerifier(t, bearer.Config{Keys: keys}, c).Verify(context.Background(), token)
 		if err != nil && !errors.Is(err, bearer.ErrInvalidToken) {
 			t.Error(err)
+		}
+	})
+}
+
+func FuzzReadingAPEMFileNeverPanics(f *testing.F) {
+	private := must(x509.MarshalPKCS8PrivateKey(p256Key()))
+	public := must(x509.MarshalPKIXPublicKey(p256Key().Public()))
+	block := func(kind string, content []byte) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
+	}
+	f.Add(block("PUBLIC KEY", public))
+	f.Add(block("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(rsaKey().Public()))))
+	f.Add(block("RSA PUBLIC KEY", public))
+	f.Add(block("CERTIFICATE", public))
+	f.Add(block("PRIVATE KEY", private))
+	f.Add(append(block("PUBLIC KEY", public), "-----BEGIN PUBLIC KEY-----\n"...))
+	f.Add([]byte(`{"keys":[]}`))
+	path := filepath.Join(f.TempDir(), "key.pem")
+	c := newClock()
+	token := sign(object{"alg": "ES256"}, claimsAt(c, nil), p256Key())
+	f.Fuzz(func(t *testing.T, document []byte) {
+		must(0, os.WriteFile(path, document, 0o600))
+		keys, err := bearer.PublicKeyFile(path, nil)
+		if err != nil {
+			return
+		}
+		_, err = newVerifier(t, bearer.Config{Keys: keys}, c).Verify(context.Background(), token)
+		if err != nil && !errors.Is(err, bearer.ErrInvalidToken) {
+			t.Error(err)
+		}
+	})
+}
+
+func FuzzAddressSubjectsAreOnePersonInAnyCase(f *testing.F) {
+	c := newClock()
+	keys := must(bearer.HMACSecret(secret))
+	verifier := newVerifier(f, bearer.Config{Keys: keys, Claims: bearer.Claims{Subject: "email"}}, c)
+	for _, address := range []string{"Bob@X.org", "a@b.", "a@b..", "bo\u212a@x.org", "", " ", "\u202ea", "ÄB@x.org", "\x00"} {
+		f.Add(address)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		verify := func(address string) (bearer.Identity, error) {
+			return verifier.Verify(context.Background(), sign(object{"alg": "HS256"}, object{"email": address, "exp": c.Now().Unix() + 60}, secret))
+		}
+		identity, err := verify(address)
+		if err != nil {
+			return
+		}
+		if len(identity.Subject) != len(identity.ClaimedSubject()) || !strings.EqualFold(identity.Subject, address) && utf8.ValidString(address) {
+			t.Fatalf("%q is %q", address, identity.Subject)
+		}
+		again, err := verify(identity.Subject)
+		if err != nil || again.Subject != identity.Subject || again.Claimed != "" {
+			t.Fatalf("%q is %q, which is %q, %v", address, identity.Subject, again.Subject, err)
 		}
 	})
 }

@@ -144,3 +144,24 @@ func FuzzLoginByAnySignedData(f *testing.F) {
 		checkLogin(t, kind, holder, options.Challenge, answer.credential(t))
 	})
 }
+
+func FuzzStoredPasskey(f *testing.F) {
+	kind := newKind(f, nil)
+	holder, options, key := fuzzedLogin(f)
+	answer := honestAssertion(f, options, holder.Credentials[0], key)
+	answer.signCount = 8
+	credential := answer.credential(f)
+	f.Add([]byte(holder.Credentials[0]))
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"id":"AQ==","publicKey":"","aaguid":"AA=="}`))
+	f.Add([]byte(`[1]`))
+	f.Fuzz(func(t *testing.T, state []byte) {
+		if details, err := Describe(state); err == nil && len(details.AAGUID) != 36 {
+			t.Errorf("the AAGUID is %q", details.AAGUID)
+		}
+		account := holder
+		account.Credentials = []json.RawMessage{state}
+		_, _ = kind.VerifyLogin(account, options.Challenge, credential)
+		_, _ = kind.BeginLogin(make([]byte, 32), account.Credentials)
+	})
+}
