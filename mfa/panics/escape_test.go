@@ -73,7 +73,7 @@ func escapes(t *testing.T, path string, source any) (found []string) {
 				break
 			}
 			// panics.Go(place, f), group.Go(place, f), and any(…, panics.Func(place, f)).
-			byPanics := function.Sel.Name == "Go" && len(n.Args) == 2 && ofPanics(n.Args[0])
+			byPanics := ofPanics(function) || function.Sel.Name == "Go" && len(n.Args) == 2 && ofPanics(n.Args[0])
 			if call, ok := n.Args[len(n.Args)-1].(*ast.CallExpr); !byPanics && (!ok || !ofPanics(call.Fun)) {
 				found = append(found, files.Position(n.Pos()).String())
 			}
@@ -105,6 +105,7 @@ func TestTheSearchForGoroutinesFindsThem(t *testing.T) {
 		"group.Go(panics.TryFunc(panics.Demo, f))":    0,
 		"time.AfterFunc(d, panics.Func(panics.A, f))": 0,
 		"panics.Go(panics.Demo, f)":                   0,
+		"panics.Go(place, f)":                         0,
 		"group.Go(panics.Demo, f)":                    0,
 		"other.Go(place, f)":                          1,
 	} {
