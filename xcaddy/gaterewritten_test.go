@@ -81,6 +81,9 @@ var rewritten = []struct {
 		"invoke", "rewrite * /y\n invoke backend",
 		"/admin/x /admin.json", "/public",
 	}, {
+		"intercepted", "mfa\n intercept {\n @ok status 200\n handle_response @ok {\n rewrite * /second\n mfa_require /admin/*\n reverse_proxy {$UPSTREAM}\n }\n }\n respond ok",
+		"/admin/x /admin.json", "/public",
+	}, {
 		"errors", "error /admin/* 404\n error /public/* 404\n handle_errors {\n rewrite * /page\n mfa\n mfa_require /admin/*\n reverse_proxy {$UPSTREAM}\n }",
 		"/admin/x", "",
 	}, {

@@ -107,9 +107,6 @@ type User struct {
 	AuthTime time.Time
 }
 
-// Guards reports whether the gate guards the path of u.
-func (g *Gate) Guards(u *url.URL) bool { return g.policy.Paths == nil || g.policy.Paths.Match(u) }
-
 // Check decides about r, whose path the gate guards, and makes it fit for
 // the upstream, in place, when it passes. Target is the request's target as
 // the client wrote it, to which a browser comes back; found is what Pass, or
