@@ -187,7 +187,6 @@ func TestABackendIsAskedForNoProtocolButWebSocket(t *testing.T) {
 	)
 	for name, site := range map[string]string{
 		"mfa and a gate":      plain,
-		"the gate before mfa": "route {\n\t\t" + adminGate + "\n\t\tmfa\n\t\treverse_proxy {$UPSTREAM}\n\t}",
 		"mfa in a route":      "route {\n\t\tmfa\n\t\treverse_proxy {$UPSTREAM}\n\t}",
 		"an error before mfa": "route {\n\t\terror /public 403\n\t\tmfa\n\t}\n\t" + errors,
 		"a refusal handed on": "mfa\n\tmfa_require /public {\n\t\thandle_errors\n\t}\n\t" + errors,
