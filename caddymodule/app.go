@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/caddymodule/internal/routecheck"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
@@ -162,6 +163,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.limited = a.limiter.Wrap(a.log)
 	a.started = make(chan struct{})
 	if err := a.expandPlaceholders(); err != nil {
+		return err
+	}
+	if err := option.Check(a); err != nil {
 		return err
 	}
 	if a.KeyFile == "" {

@@ -5,10 +5,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddymfa/caddy-mfa/caddymodule/internal/configtest"
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 )
 
 // hmacSecret is the key of tokens in configurations that need no files.
@@ -264,6 +269,90 @@ func TestABadCaddyfileIsRefusedWithTheMend(t *testing.T) {
 	}
 }
 
+// listPaths are the options of v that are lists of texts, and those that give
+// texts names, as paths of JSON members.
+func listPaths(v reflect.Type, path ...string) (lists, maps [][]string) {
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	for i := range v.NumField() {
+		field := v.Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !field.IsExported() || name == "" {
+			continue
+		}
+		t, here := field.Type, append(slices.Clone(path), name)
+		if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+			moreLists, moreMaps := listPaths(t, here...)
+			lists, maps = append(lists, moreLists...), append(maps, moreMaps...)
+			continue
+		}
+		switch {
+		case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
+			lists = append(lists, here)
+		case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+			moreLists, _ := listPaths(t.Elem(), append(here, "0")...)
+			lists = append(lists, moreLists...)
+		case t.Kind() == reflect.Map:
+			maps = append(maps, here)
+		}
+	}
+	return lists, maps
+}
+
+func TestEveryListInJSONIsHeldToWhatACaddyfileCanSay(t *testing.T) {
+	t.Chdir(t.TempDir())
+	lists, maps := listPaths(reflect.TypeFor[App]())
+	gates, _ := listPaths(reflect.TypeFor[Gate]())
+	if len(lists) < 6 || len(gates) < 4 || len(maps) != 1 {
+		t.Fatalf("the options are %q, %q and %q", lists, maps, gates)
+	}
+	// set makes a document in which one option has a value.
+	set := func(path []string, value string) string {
+		for _, name := range slices.Backward(path) {
+			if name == "0" {
+				value = "[" + value + "]"
+			} else {
+				value = `{"` + name + `":` + value + `}`
+			}
+		}
+		return value
+	}
+	bad := map[string]string{
+		`[]`: "is an empty list", `[""]`: "is empty, or null", `["a",null]`: "is empty, or null", `["a "]`: "ends with a blank",
+		`["a","b","a"]`: "is there twice", `["a\u202e"]`: "cannot be seen",
+	}
+	refused := func(name string, err error, want string) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), strings.TrimSuffix(name, "s")) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	for value, want := range bad {
+		for _, path := range lists {
+			var app App
+			if err := json.Unmarshal([]byte(set(path, value)), &app); err != nil {
+				t.Fatal(err)
+			}
+			refused(path[len(path)-1], app.Provision(caddy.Context{Context: t.Context()}), want)
+		}
+		for _, path := range gates {
+			var gate Gate
+			if err := json.Unmarshal([]byte(set(path, value)), &gate); err != nil {
+				t.Fatal(err)
+			}
+			refused(path[len(path)-1], option.Check(&gate), want)
+		}
+	}
+	for _, value := range []string{`""`, `null`, `" "`, `"x "`} {
+		var app App
+		if err := json.Unmarshal([]byte(set(append(maps[0], "roles"), value)), &app); err != nil {
+			t.Fatal(err)
+		}
+		refused("claim roles", option.Check(&app), "claim roles: ")
+	}
+}
+
 func TestBadJSONIsRefusedWithTheMend(t *testing.T) {
 	const required = `"bearer":{"hmac_secret":"` + hmacSecret + `"},"public_urls":["https://example.com"]`
 	for _, row := range []struct {
@@ -281,9 +370,10 @@ func TestBadJSONIsRefusedWithTheMend(t *testing.T) {
 		{"negative tolerance", `{` + required + `,"totp":{"skew":-1}}`, []string{"skew"}},
 		{"negative expiry", `{` + required + `,"magic_link":{"from":"a@example.com","directory":"x","expiry":-1}}`, []string{"magic_link", "expiry"}},
 		{"negative clock skew", `{"bearer":{"hmac_secret":"` + hmacSecret + `","clock_skew":-1},"public_urls":["https://example.com"]}`, []string{"bearer: clock_skew"}},
-		{"empty public URL", `{"bearer":{"hmac_secret":"` + hmacSecret + `"},"public_urls":[""]}`, []string{"public_url", "is not of the form"}},
+		{"empty public URL", `{"bearer":{"hmac_secret":"` + hmacSecret + `"},"public_urls":[""]}`, []string{"public_urls 1: is empty"}},
+		{"empty method of the login", `{"bearer":{"hmac_secret":"` + hmacSecret + `","trust_amr":[""]},"public_urls":["https://example.com"]}`, []string{"bearer: trust_amr 1: is empty"}},
 		{"no address of the mail server", `{` + required + `,"magic_link":{"from":"a@example.com","smtp":{}}}`, []string{"magic_link", "smtp", "mail.example.com:587"}},
-		{"empty audience", `{"bearer":{"hmac_secret":"` + hmacSecret + `","audience":[""]},"public_urls":["https://example.com"]}`, []string{"bearer: audience is empty"}},
+		{"empty audience", `{"bearer":{"hmac_secret":"` + hmacSecret + `","audience":[""]},"public_urls":["https://example.com"]}`, []string{"bearer: audience 1: is empty"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

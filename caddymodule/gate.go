@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddymfa/caddy-mfa/caddymodule/internal/option"
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
@@ -101,6 +102,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := g.expandPlaceholders(); err != nil {
+		return fmt.Errorf("mfa_require: %w", err)
+	}
+	if err := option.Check(g); err != nil {
 		return fmt.Errorf("mfa_require: %w", err)
 	}
 	if g.policy, err = g.makePolicy(); err != nil {
