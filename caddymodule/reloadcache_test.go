@@ -121,6 +121,10 @@ func TestAReloadGoesOnWithWhatIsRemembered(t *testing.T) {
 		if now.app == first.app || now.state != first.state {
 			t.Errorf("the state is not the same after %q", changed)
 		}
+		// A late request on a connection of the old one.
+		if first.app.await(t.Context()) != now.handler {
+			t.Errorf("after %q, the old configuration's requests are not served by what runs", changed)
+		}
 		users := 0
 		verifiers.pool.Range(func(key, _ any) bool { users++; return true })
 		if users != 1 {
