@@ -35,8 +35,11 @@ func TestAStrangersRequestsReadTheStoreAFewTimesAtMost(t *testing.T) {
 	if before == 0 {
 		t.Fatal("the readings are not counted")
 	}
-	begun := time.Now()
+	mails, begun, series := len(outbox(t, e)), time.Now(), 0
 	for n := range 100 {
+		if n == 50 {
+			series = seriesCount(t, e)
+		}
 		header := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"typ":"mfa+jwt","alg":"ES256","kid":"%d"}`, n))
 		unknown := header + ".e30." + strings.Repeat("A", 86)
 		e.Do("GET", "/public", unknown, nil).WantError(t, 401, "invalid_token", "")
@@ -51,10 +54,31 @@ func TestAStrangersRequestsReadTheStoreAFewTimesAtMost(t *testing.T) {
 			e.Do("POST", "/mfa/magic-link/"+route, "", map[string]any{"token": account + "." + secret}).
 				WantError(t, 400, "invalid_magic_link", "")
 		}
+		for _, route := range []string{"setup", "magic-link/send", fmt.Sprint("made-up-", n)} {
+			e.Do("POST", "/mfa/"+route, fmt.Sprint("no.such.", n), map[string]any{"mfaType": "MAGIC_LINK", "email": "alice@example.com"})
+		}
 	}
 	// One look at the keys in two seconds, whatever is sent.
 	reads, took := storeReads(t, e)-before, time.Since(begun)
 	if bound := 2 + took.Seconds(); reads > bound {
-		t.Errorf("800 requests of a stranger in %v read the store %v times, more than %v", took, reads, bound)
+		t.Errorf("1,100 requests of a stranger in %v read the store %v times, more than %v", took, reads, bound)
 	}
+	if n := len(outbox(t, e)); n != mails {
+		t.Errorf("%d mails went out", n-mails)
+	}
+	// What is new in the second half of the requests made no series of its own.
+	if now := seriesCount(t, e); now != series {
+		t.Errorf("there were %d time series, and are %d", series, now)
+	}
+}
+
+// seriesCount is how many time series of ours the metrics have.
+func seriesCount(t *testing.T, e *edgetest.Edge) (n int) {
+	t.Helper()
+	for line := range strings.Lines(e.Do("GET", "/metrics", "", nil).Body) {
+		if strings.HasPrefix(line, "caddy_mfa_") {
+			n++
+		}
+	}
+	return n
 }

@@ -188,3 +188,19 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+func TestAnAssertionThatIsTooLongIsRefusedUnread(t *testing.T) {
+	codec, keyring := newCodec(t)
+	good := sign(t, codec, fullClaims(), start)
+	parts := strings.Split(good, ".")
+	var claims map[string]any
+	if err := json.Unmarshal(unb64(parts[1]), &claims); err != nil {
+		t.Fatal(err)
+	}
+	long := func(padding int) string {
+		claims["padding"] = strings.Repeat("x", padding)
+		return es256(privateKey(keyring), parts[0], b64(must(json.Marshal(claims))))
+	}
+	wantValid(t, codec, long(8<<10), start)
+	wantInvalid(t, codec, long(24<<10), start, "it has not the form of one")
+}
