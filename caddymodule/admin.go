@@ -141,10 +141,12 @@ type adminAccount struct {
 	Credentials []adminCredential `json:"credentials"`
 	Pending     []factor.Type     `json:"pending,omitempty"`
 	BackupCodes int               `json:"backup_codes"`
-	MustEnroll  bool              `json:"must_enroll,omitempty"`
-	LockedUntil *time.Time        `json:"locked_until,omitempty"`
-	CodesOff    bool              `json:"codes_off,omitempty"`
-	Sessions    []adminSession    `json:"sessions,omitempty"`
+	// BackupCodesACR is the level that a login by one of them has.
+	BackupCodesACR string         `json:"backup_codes_acr,omitempty"`
+	MustEnroll     bool           `json:"must_enroll,omitempty"`
+	LockedUntil    *time.Time     `json:"locked_until,omitempty"`
+	CodesOff       bool           `json:"codes_off,omitempty"`
+	Sessions       []adminSession `json:"sessions,omitempty"`
 }
 
 type adminCredential struct {
@@ -158,6 +160,7 @@ type adminCredential struct {
 
 type adminSession struct {
 	Method    string    `json:"method"`
+	ACR       string    `json:"acr"`
 	AuthTime  time.Time `json:"auth_time"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
@@ -171,7 +174,7 @@ func toAdmin(a mfa.Account) adminAccount {
 	account := adminAccount{
 		Issuer: a.Issuer, Subject: a.Subject, Email: a.Email, Organizations: a.Organizations, More: a.MoreOrganizations,
 		Enrolled: len(a.Methods) > 0, Methods: append([]factor.Type{}, a.Methods...), Primary: a.Primary,
-		Credentials: []adminCredential{}, Pending: a.Pending, BackupCodes: a.BackupCodes,
+		Credentials: []adminCredential{}, Pending: a.Pending, BackupCodes: a.BackupCodes, BackupCodesACR: a.BackupCodesACR,
 		MustEnroll: a.MustEnroll, CodesOff: a.CodesOff,
 	}
 	if !a.LockedUntil.IsZero() {

@@ -201,7 +201,7 @@ func TestTheAdminAPIShowsARecordWithoutItsSecrets(t *testing.T) {
 	account := o.show("alice")
 	if !account.Enrolled || account.Email != caller.Email || len(account.Organizations) != 1 || account.Primary != factor.TypeTOTP ||
 		len(account.Methods) != 1 || len(account.Credentials) != 1 || account.BackupCodes != len(codes) || account.LockedUntil != nil ||
-		len(account.Sessions) != 1 {
+		len(account.Sessions) != 1 || account.Sessions[0].ACR != mfa.ACRMFA || account.BackupCodesACR != mfa.ACRMFA {
 		t.Errorf("the record is %+v", account)
 	}
 	content := o.want(http.StatusOK, http.MethodGet, "/mfa/user?subject=alice", nil)

@@ -15,6 +15,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 	"github.com/caddymfa/caddy-mfa/mfa/legible"
 )
@@ -173,6 +174,15 @@ func (a adminAccount) state() string {
 	return strings.Join(states, ", ")
 }
 
+// backupCodes says how many are left and, where a mail bought them, that they
+// are worth no more.
+func (a adminAccount) backupCodes() string {
+	if a.BackupCodesACR == mfa.ACRMail {
+		return fmt.Sprintf("%d (of level %s)", a.BackupCodes, a.BackupCodesACR)
+	}
+	return fmt.Sprint(a.BackupCodes)
+}
+
 func showUser(flags caddycmd.Flags) (int, error) {
 	var a adminAccount
 	if err := adminJSON(flags, http.MethodGet, "/mfa/user?"+userQuery(flags).Encode(), &a); err != nil {
@@ -185,7 +195,7 @@ func showUser(flags caddycmd.Flags) (int, error) {
 	for _, row := range [][2]string{
 		{"Subject", a.Subject}, {"Issuer", a.Issuer}, {"E-mail", a.Email},
 		{"Organizations", a.organizations()}, {"Methods", joinTypes(a.Methods)},
-		{"Primary", string(a.Primary)}, {"Backup codes", fmt.Sprint(a.BackupCodes)}, {"State", a.state()},
+		{"Primary", string(a.Primary)}, {"Backup codes", a.backupCodes()}, {"State", a.state()},
 	} {
 		table.row(row[0], orDash(row[1]))
 	}

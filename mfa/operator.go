@@ -25,6 +25,8 @@ type Account struct {
 	// Pending are the types of the setups that wait for confirmation.
 	Pending     []factor.Type
 	BackupCodes int // how many are left
+	// BackupCodesACR is the level that they prove, "" when there are none.
+	BackupCodesACR string
 	MustEnroll  bool
 	// LockedUntil is when code entry is open again, zero when it is;
 	// CodesOff says that it takes a reset or an unlock.
@@ -36,6 +38,7 @@ type Account struct {
 // AccountSession is a second factor that was shown and has not run out.
 type AccountSession struct {
 	Method    string
+	ACR       string // its level
 	AuthTime  time.Time
 	ExpiresAt time.Time
 }
@@ -56,12 +59,15 @@ func (u *user) view(now time.Time) (Account, error) {
 			a.Pending = append(a.Pending, p.Type)
 		}
 	}
+	if a.BackupCodes > 0 {
+		a.BackupCodesACR = codesLevel(u.BackupACR)
+	}
 	if now.Before(u.Lockout.Until) {
 		a.LockedUntil = u.Lockout.Until
 	}
 	for _, s := range u.Sessions {
 		if now.Before(s.ExpiresAt) {
-			a.Sessions = append(a.Sessions, AccountSession{Method: s.Method, AuthTime: s.AuthTime, ExpiresAt: s.ExpiresAt})
+			a.Sessions = append(a.Sessions, AccountSession{Method: s.Method, ACR: s.ACR, AuthTime: s.AuthTime, ExpiresAt: s.ExpiresAt})
 		}
 	}
 	return a, nil
