@@ -101,7 +101,7 @@ func TestABrowserMakesAPasskeyAndVerifySetupConfirmsIt(t *testing.T) {
 	if left := e.Do("GET", "/mfa/status", token, nil).Data(t)["backupCodesRemaining"]; left != float64(10) {
 		t.Errorf("%v backup codes are left, want 10", left)
 	}
-	wantStepUp(t, e.Do("POST", "/mfa/setup", token, map[string]any{"mfaType": "PASSKEY"}))
+	wantLevel(t, "setup", e.Do("POST", "/mfa/setup", token, map[string]any{"mfaType": "PASSKEY"}), "phr")
 }
 
 func TestABrowserMakesAPasskeyAndCompleteRegistrationConfirmsIt(t *testing.T) {
