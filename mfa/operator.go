@@ -27,7 +27,7 @@ type Account struct {
 	BackupCodes int // how many are left
 	// BackupCodesACR is the level that they prove, "" when there are none.
 	BackupCodesACR string
-	MustEnroll  bool
+	MustEnroll     bool
 	// LockedUntil is when code entry is open again, zero when it is;
 	// CodesOff says that it takes a reset or an unlock.
 	LockedUntil time.Time
