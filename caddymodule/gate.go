@@ -60,7 +60,8 @@ type Gate struct {
 	Enrollment string `json:"enrollment,omitempty"`
 
 	// HandleErrors hands refusals to the server's error routes
-	// (handle_errors), with the headers set, instead of answering them.
+	// (handle_errors), with the headers set, instead of answering them. No
+	// backend gets a refused request there as it was asked.
 	// Default: false.
 	HandleErrors bool `json:"handle_errors,omitempty"`
 

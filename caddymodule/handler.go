@@ -62,7 +62,9 @@ func appFor(handler string, ctx caddy.Context) (*App, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	// A panic of what is behind is not for this handler to recover.
 	if !h.serve(w, r) {
-		h.app.disown(r)
+		if h.app.disown(r) {
+			api.WithholdBody(r) // it may hold a code
+		}
 		return nil
 	}
 	return next.ServeHTTP(w, r)

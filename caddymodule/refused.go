@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddymfa/caddy-mfa/mfa/api"
 )
 
 // refusedPath, below the prefix, is what a request that a gate has refused
@@ -40,11 +42,14 @@ func sentURL(r *http.Request) *url.URL {
 // Caddy restores the URL from the original request before it runs error
 // routes, and FastCGI sends the original one, so that changes too. Its
 // RequestURI, {http.request.orig_uri}, still says what was asked for.
-func (a *App) disown(r *http.Request) {
+// What only the edge may say or see is taken out as well. It reports whether
+// an upstream can get the request.
+func (a *App) disown(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || a.report == nil || !a.report.HandsOn(server) {
-		return
+		return false
 	}
+	api.Withhold(r)
 	refused := url.URL{Path: a.Prefix + refusedPath}
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
 		if original.URL.Path != refused.Path {
@@ -56,6 +61,7 @@ func (a *App) disown(r *http.Request) {
 	*r.URL = refused
 	r.RequestURI = refused.Path
 	r.Header.Del("Destination") // of WebDAV: a second path
+	return true
 }
 
 // keepRefused is disown for a request in an error route which has come there

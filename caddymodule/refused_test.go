@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -60,5 +62,24 @@ func TestARefusedRequestAsksForNothingThatItDidOnceABackendMayGetIt(t *testing.T
 	r = asCaddyServes(handsOn, "GET", "/2fa/refused?q=1")
 	if sentURL(r).String() != "/2fa/refused?q=1" {
 		t.Errorf("a client that asks for that path has sent %s", sentURL(r))
+	}
+}
+
+// A response handler of intercept may ask a backend for a page.
+func TestABackendThatMakesThePageForARefusalGetsNoCode(t *testing.T) {
+	server := &caddyhttp.Server{Routes: caddyhttp.RouteList{
+		{HandlersRaw: []json.RawMessage{json.RawMessage(`{"handler": "intercept", "handle_response": [{"routes": [{"handle": [{"handler": "reverse_proxy"}]}]}]}`)}},
+	}}
+	h := waitingHandler(t)
+	h.app.Prefix, h.app.report = "/mfa", routecheck.Check(map[string]*caddyhttp.Server{"a": server})
+	becomeReady(t, h)
+	r := asCaddyServes(server, "POST", "/mfa/verify-login")
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(`{"code":"123456"}`)), 17
+	if w := serve(t, h, r); w.Code != http.StatusUnauthorized {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	left, err := io.ReadAll(r.Body)
+	if err != nil || len(left) > 0 || r.ContentLength != 0 || r.URL.Path != "/mfa/refused" {
+		t.Errorf("%s with %q is left for it (%v)", r.URL, left, err)
 	}
 }

@@ -176,6 +176,9 @@ func (m *matrix) ask(r routecases.Request) {
 		m.t.Errorf("%s: %d %.200s, the backend got %v; want %s", r, answer.Status, answer.Body, got, r.Arrives)
 		return
 	}
+	if sent := fmt.Sprint(got[0].header); strings.Contains(sent, m.alice.pair.access) || strings.Contains(sent, "__Host-mfa") {
+		m.t.Errorf("%s: an assertion arrives: %s", r, sent)
+	}
 	shown := r.Who == "factor" || r.Who == "cookie"
 	for name, values := range got[0].header {
 		if identity(name) && (!shown || strings.Join(values, ",") == "root") {
