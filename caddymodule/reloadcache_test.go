@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddymfa/caddy-mfa/internal/issuertest"
 )
@@ -145,4 +148,29 @@ func TestAReloadGoesOnWithWhatIsRemembered(t *testing.T) {
 			return true
 		})
 	}
+}
+
+func TestReloadsAtOnceLeaveOneInForce(t *testing.T) {
+	s := newServer(t)
+	options := s.options("data/mfa.db", "data/mfa.key")
+	good := s.config(options, "")
+	configs := [][]byte{good, s.config(options+"token_lifetime 5m", ""), s.config(options, `{"fail_start":true}`), s.config(s.options("data/two.db", "data/mfa.key"), "")}
+	s.load(good)
+	var group sync.WaitGroup
+	for _, config := range configs {
+		group.Go(func() {
+			for range 5 {
+				_ = caddy.Load(config, true) // one of them is refused
+			}
+		})
+	}
+	group.Wait()
+	s.load(good)
+	wantUsers(t, "data/mfa.db", 1)
+	wantFree(t, "data/two.db")
+	if status := s.setup("alice"); status != http.StatusOK {
+		t.Errorf("answer is %d", status)
+	}
+	s.stop()
+	wantFree(t, "data/mfa.db")
 }
