@@ -151,6 +151,14 @@ func TestUsersListOfNobodyIsAnEmptyArray(t *testing.T) {
 	}
 }
 
+func TestUsersShowSaysWhereCodesAreWorthAMail(t *testing.T) {
+	for _, row := range []struct{ acr, want string }{{mfa.ACRMail, "3 (of level mail)"}, {mfa.ACRMFA, "3"}, {"", "3"}} {
+		if got := (adminAccount{BackupCodes: 3, BackupCodesACR: row.acr}).backupCodes(); got != row.want {
+			t.Errorf("level %q: %q", row.acr, got)
+		}
+	}
+}
+
 func TestUsersShowDescribesAPerson(t *testing.T) {
 	o := operate(t, nil)
 	o.populate()
