@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	netmail "net/mail"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -13,6 +14,10 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/internal/mailbox"
 )
+
+// maxSubject is the longest subject in bytes: a word of it stands in one line,
+// which may have 998 (RFC 5322, section 2.1.1).
+const maxSubject = 500
 
 // compose renders msg as an Internet message (RFC 5322): text and HTML as
 // alternatives of each other (RFC 2046 section 5.1.4), quoted-printable,
@@ -27,7 +32,9 @@ func compose(from netmail.Address, msg Message, date time.Time) ([]byte, error) 
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(&from)
 	m.ToMailAddress(&netmail.Address{Address: msg.To})
-	m.Subject(msg.Subject)
+	// A text that looks like an encoded word would be decoded (RFC 2047,
+	// section 6.2), and the composer leaves ASCII as it is.
+	m.Subject(strings.ReplaceAll(msg.Subject, "=?", "= ?"))
 	m.SetDateWithValue(date)
 	m.SetMessageIDWithValue(rand.Text() + "@" + domain)
 	// Keeps vacation responders quiet (RFC 3834 section 5).
@@ -50,6 +57,9 @@ func checkMessage(msg Message) error {
 	}
 	if msg.Subject == "" {
 		return errors.New("composing mail: the subject is empty")
+	}
+	if len(msg.Subject) > maxSubject {
+		return fmt.Errorf("composing mail: the subject is longer than %d bytes", maxSubject)
 	}
 	if err := checkHeaderText(msg.Subject); err != nil {
 		return fmt.Errorf("composing mail: the subject %w", err)
