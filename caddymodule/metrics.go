@@ -10,6 +10,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // metrics are what the product counts. No label names a person, and each
@@ -20,6 +21,7 @@ type metrics struct {
 	lockouts      prometheus.Counter
 	decisions     map[api.Decision]prometheus.Counter
 	store         *prometheus.HistogramVec // operation
+	findings      *prometheus.CounterVec   // kind
 
 	all  []prometheus.Collector
 	used atomic.Bool // some configuration with the app has been started
@@ -48,13 +50,17 @@ func newMetrics() *metrics {
 			Namespace: namespace, Subsystem: subsystem, Name: "store_duration_seconds",
 			Help: "Time that the store takes, by operation.", Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12),
 		}, []string{"operation"}),
+		findings: counter("store_findings_total", "What was found out about the store that its operator must know, by kind.", "kind"),
+	}
+	for _, kind := range store.FindingKinds {
+		m.findings.WithLabelValues(string(kind)) // so that all are there from the start
 	}
 	// Counted with every request, so each is looked up but once.
 	decisions := counter("gate_decisions_total", "Requests at gates, by decision.", "decision")
 	for _, d := range api.Decisions {
 		m.decisions[d] = decisions.WithLabelValues(string(d))
 	}
-	m.all = []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store}
+	m.all = []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store, m.findings}
 	for _, place := range panics.Places {
 		m.all = append(m.all, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "panics_total",
