@@ -36,7 +36,7 @@ type Gate struct {
 	// rest_route: their values are held against the paths too. The empty
 	// name is the query that has no name, as in ?/admin/x. It needs paths.
 	// Default: none.
-	Query []string `json:"query,omitempty"`
+	Query []string `json:"query,omitempty" option:"empty"`
 
 	// MaxAge is how long ago the second factor may have been shown.
 	// Default: as long as its session lasts.

@@ -15,7 +15,8 @@ import (
 // silently mean that an option is not given, or stand for a value that
 // nothing is equal to. Options is a pointer to a struct whose fields have JSON
 // names; errors name the option. Fields whose JSON is read elsewhere are left
-// aside.
+// aside. A list with the tag `option:"empty"` may hold an empty text, which
+// says something there.
 func Check(options any) error {
 	return check("", reflect.ValueOf(options))
 }
@@ -55,7 +56,17 @@ func checkFields(name string, v reflect.Value) error {
 		if name != "" {
 			option = name + ": " + option
 		}
-		if err := check(option, v.Field(i)); err != nil {
+		value := v.Field(i)
+		if list, ok := value.Interface().([]string); ok && len(list) > 0 && field.Tag.Get("option") == "empty" {
+			var named []string
+			for _, text := range list {
+				if text != "" {
+					named = append(named, text)
+				}
+			}
+			value = reflect.ValueOf(named)
+		}
+		if err := check(option, value); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ type options struct {
 	Block   *inner            `json:"block,omitempty"`
 	Blocks  []*inner          `json:"blocks,omitempty"`
 	Raw     json.RawMessage   `json:"raw,omitempty"`
+	Names   []string          `json:"names,omitempty" option:"empty"`
 	private []string
 }
 
@@ -28,6 +29,10 @@ func TestWhatACaddyfileCannotSayIsRefusedInJSON(t *testing.T) {
 		`{"text":"a b","list":["a","b c"],"claims":{"roles":"x"},"block":{"values":["a"]},"blocks":[{"values":["a"]}],"raw":[""]}`: "",
 		`{"text":"","block":null,"raw":{}}`:                  "",
 		`{"text":"  "}`:                                      "text: holds nothing but blanks",
+		`{"names":["a",""]}`:                                 "",
+		`{"names":[""]}`:                                     "",
+		`{"names":[]}`:                                       "names: is an empty list",
+		`{"names":["a","","a"]}`:                             `names 2: "a" is there twice`,
 		`{"list":[]}`:                                        "list: is an empty list",
 		`{"list":[""]}`:                                      "list 1: is empty, or null",
 		`{"list":["a",null]}`:                                "list 2: is empty, or null",
