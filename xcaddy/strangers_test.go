@@ -71,6 +71,9 @@ func TestAThiefOfTheAccessTokenDoesNotTakeThePasskeysChallengeAway(t *testing.T)
 	device := enrolPasskey(t, e, alice)
 	login := func(proof map[string]any) edgetest.Answer { return e.Do("POST", "/mfa/verify-login", alice, proof) }
 	owner := device.options(alice)
+	for range 20 {
+		device.options(alice)
+	}
 	for range 60 {
 		options := device.options(alice)
 		login(device.answer(options, "https://evil.test")).WantError(t, 401, "mfa_verification_failed", "")
