@@ -240,6 +240,9 @@ func TestEveryCommandOfTheREADMEsOperationsPageWorks(t *testing.T) {
 			t.Errorf("the audit log lacks %q:\n%s", event, logged)
 		}
 	}
+	if fuzz := doc.take("sh", "go test ./mfa/internal/mailbox "); !strings.Contains(fuzz, "'^FuzzParse$'") { // takes a checkout, and a minute
+		t.Errorf("the fuzzing is %s", fuzz)
+	}
 	doc.wantAllTaken()
 }
 
