@@ -38,7 +38,7 @@ func (in *instance) adminBackup(w http.ResponseWriter, r *http.Request) error {
 	takeTime(w)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	body := &counted{ResponseWriter: w}
-	if err := snapshotter.Snapshot(r.Context(), body); err != nil {
+	if err := in.keyFile.Backup(r.Context(), snapshotter, body); err != nil {
 		if body.begun {
 			panic(http.ErrAbortHandler)
 		}

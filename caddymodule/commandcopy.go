@@ -117,15 +117,14 @@ func openDestination(ctx context.Context, flags caddycmd.Flags, from *namedStore
 }
 
 // transfer copies, with the source closed if that is wanted. A source that it
-// has closed is opened again when the copy fails.
+// has closed is opened again when the copy fails. The destination is marked as
+// unfinished before that: whatever kills this command, at most one of the two
+// serves.
 func transfer(ctx context.Context, flags caddycmd.Flags, from, to *namedStore) (result copyResult, err error) {
 	if !flags.Bool("close") {
-		return copyInto(ctx, flags, from, to)
+		return copyInto(ctx, flags, from, to, nil)
 	}
-	closed, err := mfa.CloseStore(ctx, from.store)
-	if err != nil {
-		return result, fmt.Errorf("closing source: %w", err)
-	}
+	closed := false
 	defer func() {
 		if err == nil || !closed {
 			return
@@ -137,12 +136,15 @@ func transfer(ctx context.Context, flags caddycmd.Flags, from, to *namedStore) (
 			err = errors.Join(err, fmt.Errorf("opening the source again, which you can do with --reopen: %w", failed))
 		}
 	}()
-	if from.shared() {
-		if err := awaitNodes(ctx); err != nil {
-			return result, err
+	result, err = copyInto(ctx, flags, from, to, func(ctx context.Context) (err error) {
+		if closed, err = mfa.CloseStore(ctx, from.store); err != nil {
+			return fmt.Errorf("closing source: %w", err)
 		}
-	}
-	result, err = copyInto(ctx, flags, from, to)
+		if !from.shared() {
+			return nil
+		}
+		return awaitNodes(ctx)
+	})
 	result.SourceClosed = true
 	return result, err
 }
@@ -165,11 +167,13 @@ func awaitNodes(ctx context.Context) error {
 	return nil
 }
 
-func copyInto(ctx context.Context, flags caddycmd.Flags, from, to *namedStore) (copyResult, error) {
+// copyInto copies; marked is called once the destination serves nobody.
+func copyInto(ctx context.Context, flags caddycmd.Flags, from, to *namedStore, marked func(context.Context) error) (copyResult, error) {
 	progress := newCount("copying and verifying")
 	copied, err := mfa.Copy(ctx, from.store, to.store, mfa.CopyOptions{
 		Overwrite: flags.Bool("overwrite"),
 		Progress:  func(documents int) { _ = progress.Add(documents) },
+		Marked:    marked,
 	})
 	_ = progress.Finish()
 	if errors.Is(err, mfa.ErrDestinationInUse) {

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/pquerna/otp/totp"
 
+	"github.com/caddymfa/caddy-mfa/mfa"
 	"github.com/caddymfa/caddy-mfa/mfa/api"
 	"github.com/caddymfa/caddy-mfa/mfa/bearer"
 )
@@ -227,6 +228,54 @@ func TestTheAuditLogTellsWhoDidWhatAndNoSecret(t *testing.T) {
 		if strings.Contains(all, secret) {
 			t.Errorf("the log tells %q", secret)
 		}
+	}
+}
+
+func TestEveryActOfTheOperatorIsInTheAuditLog(t *testing.T) {
+	file := t.TempDir() + "/log.json"
+	o := operate(t, logTo(file))
+	o.enrol(mfa.Caller{Subject: "alice"})
+	o.enrol(mfa.Caller{Subject: "bob"})
+	o.lock(mfa.Caller{Subject: "bob"})
+	var backup string
+	seen := 0
+	for _, act := range []struct{ method, uri, event, subject string }{
+		{http.MethodGet, "/mfa/backup", "store_backed_up", ""},
+		{http.MethodPost, "/mfa/user/unlock?subject=bob", "unlocked", "bob"},
+		{http.MethodPost, "/mfa/user/reset?subject=alice", "reset", "alice"},
+		{http.MethodDelete, "/mfa/user?subject=alice", "deleted", "alice"},
+		{http.MethodPost, "/mfa/keys/rotate", "signing_keys_changed", ""},
+		{http.MethodPost, "/mfa/keys/rotate?revoke=true", "signing_keys_changed", ""},
+		{http.MethodPost, "/mfa/restore?overwrite=true", "store_restored", ""},
+		{http.MethodPost, "/mfa/keys/stage", "sealing_keys_staged", ""},
+		{http.MethodPost, "/mfa/keys/promote", "sealing_keys_changed", ""},
+		{http.MethodPost, "/mfa/keys/reseal?limit=100", "", ""}, // the records stay what they are
+		{http.MethodPost, "/mfa/keys/retire?all=true", "sealing_keys_changed", ""},
+	} {
+		content := o.want(http.StatusOK, act.method, act.uri, strings.NewReader(backup))
+		if act.event == "store_backed_up" {
+			backup = content
+		}
+		_, lines := auditLines(t, file)
+		var got []string
+		for _, line := range lines {
+			if line["actor_kind"] == "operator" {
+				got = append(got, fmt.Sprintln(line["event"], line["subject"], line["by"], line["result"]))
+			}
+		}
+		want := ""
+		if act.event != "" {
+			want = fmt.Sprintln(act.event, act.subject, "operator", "success")
+		}
+		if got := strings.Join(got[seen:], ""); got != want {
+			t.Errorf("%s %s leaves %q, want %q", act.method, act.uri, got, want)
+		}
+		seen = len(got)
+	}
+	// What changes nothing leaves nothing.
+	o.want(http.StatusUnprocessableEntity, http.MethodPost, "/mfa/restore?overwrite=true", strings.NewReader("damaged"))
+	if _, lines := auditLines(t, file); lines[len(lines)-1]["event"] == "store_restored" {
+		t.Error("a restore that was refused is in the audit log")
 	}
 }
 

@@ -62,6 +62,17 @@ func (k *KeyFile) Restore(ctx context.Context, into store.Snapshotter, r io.Read
 	if err != nil {
 		return fmt.Errorf("restoring backup: %w", err)
 	}
+	k.config.Journal.Record(byOperator(EventStoreRestored))
+	return nil
+}
+
+// Backup writes a snapshot of all records to w.
+func (k *KeyFile) Backup(ctx context.Context, of store.Snapshotter, w io.Writer) error {
+	// Recorded first: what was written before an error may be most of it.
+	k.config.Journal.Record(byOperator(EventStoreBackedUp))
+	if err := of.Snapshot(ctx, w); err != nil {
+		return fmt.Errorf("backing up: %w", err)
+	}
 	return nil
 }
 

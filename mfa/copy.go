@@ -35,6 +35,11 @@ type CopyOptions struct {
 	// Progress is told how many documents more were looked at; nil means
 	// nobody is.
 	Progress func(documents int)
+	// Marked is called once the destination is marked as unfinished, before
+	// any document of it is changed. When it returns an error, nothing is
+	// copied, and a destination that was in use before is in use again. Nil
+	// means that nothing is to be called.
+	Marked func(ctx context.Context) error
 }
 
 // Copied tells what Copy did.
@@ -80,8 +85,14 @@ func Copy(ctx context.Context, from, to store.Store, options CopyOptions) (Copie
 			return Copied{}, err
 		}
 	}
-	if err := beginCopy(ctx, to, id, options.Overwrite); err != nil {
+	undo, err := beginCopy(ctx, to, id, options.Overwrite)
+	if err != nil {
 		return Copied{}, fmt.Errorf("destination: %w", err)
+	}
+	if options.Marked != nil {
+		if err := options.Marked(ctx); err != nil {
+			return Copied{}, errors.Join(err, undo())
+		}
 	}
 	copied, err := copyAll(ctx, from, to, id, options.Progress)
 	if err != nil {
@@ -202,21 +213,27 @@ func distinct(ctx context.Context, from, to store.Store, id []byte) (err error) 
 	return nil
 }
 
-// beginCopy marks the destination as one that is not whole.
-func beginCopy(ctx context.Context, to store.Store, id []byte, overwrite bool) error {
+// beginCopy marks the destination as one that is not whole. Undo takes that
+// back, as long as no document was changed since.
+func beginCopy(ctx context.Context, to store.Store, id []byte, overwrite bool) (undo func() error, err error) {
 	found, err := to.List(ctx, "", "", 1)
 	if err != nil {
-		return fmt.Errorf("listing documents: %w", err)
+		return nil, fmt.Errorf("listing documents: %w", err)
 	}
-	return to.Update(ctx, func(tx store.Tx) error {
-		_, err := tx.Get(copyingKey)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if resumed := err == nil; !resumed && !overwrite {
-			if _, err := tx.Get(checkKey); len(found) > 0 || err == nil {
-				return ErrDestinationInUse
+	states := []string{copyingKey, checkKey, movedKey}
+	before := make(map[string][]byte)
+	err = to.Update(ctx, func(tx store.Tx) error {
+		clear(before)
+		for _, key := range states {
+			value, err := tx.Get(key)
+			if err == nil {
+				before[key] = value
+			} else if !errors.Is(err, store.ErrNotFound) {
+				return err
 			}
+		}
+		if before[copyingKey] == nil && !overwrite && (len(found) > 0 || before[checkKey] != nil) {
+			return ErrDestinationInUse
 		}
 		for _, key := range []string{checkKey, movedKey} {
 			if err := tx.Delete(key); err != nil {
@@ -224,7 +241,30 @@ func beginCopy(ctx context.Context, to store.Store, id []byte, overwrite bool) e
 			}
 		}
 		return tx.Put(copyingKey, id)
-	}, copyingKey, checkKey, movedKey)
+	}, states...)
+	undo = func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		err := to.Update(ctx, func(tx store.Tx) error {
+			if err := checkCopy(tx, id); err != nil {
+				return err
+			}
+			if err := tx.Delete(copyingKey); err != nil {
+				return err
+			}
+			for key, value := range before {
+				if err := tx.Put(key, value); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, states...)
+		if err != nil {
+			return fmt.Errorf("destination: taking back that it is unfinished: %w", err)
+		}
+		return nil
+	}
+	return undo, err
 }
 
 // endCopy opens the destination, unless another copy has begun since.
@@ -236,8 +276,11 @@ func endCopy(ctx context.Context, to store.Store, id, check []byte) error {
 		if err := tx.Delete(copyingKey); err != nil {
 			return err
 		}
+		if err := tx.Put(copiedKey, id); err != nil {
+			return err
+		}
 		return tx.Put(checkKey, check)
-	}, copyingKey, checkKey)
+	}, copyingKey, copiedKey, checkKey)
 }
 
 // checkCopy makes sure that the destination is that of the copy id still.
@@ -254,5 +297,5 @@ func checkCopy(tx store.Tx, id []byte) error {
 
 // notCopied reports whether a document is about its own store.
 func notCopied(key string) bool {
-	return key == checkKey || key == movedKey || key == copyingKey
+	return key == checkKey || key == movedKey || key == copyingKey || key == copiedKey || key == sameKey
 }

@@ -17,6 +17,11 @@ const (
 	// copyingKey is that of a destination that does not hold everything yet;
 	// it names the copy.
 	copyingKey = sealPrefix + "copying"
+
+	// copiedKey is that of a destination which was copied as a whole. The
+	// first node that serves from it writes that to its audit log, and removes
+	// the document: the command that copied has no such log.
+	copiedKey = sealPrefix + "copied"
 )
 
 var (

@@ -5,31 +5,35 @@ type EventKind string
 
 // The security events that a Journal is told of.
 const (
-	EventSetupBegun      EventKind = "setup_begun"
-	EventSetupFailed     EventKind = "setup_failed" // a wrong proof at a confirmation
-	EventEnrolled        EventKind = "enrolled"
-	EventVerified        EventKind = "verified"
-	EventFailed          EventKind = "failed" // a wrong proof at a login
-	EventLocked          EventKind = "locked" // code entry, by the failure before
-	EventUnlocked        EventKind = "unlocked"
-	EventClonedPasskey   EventKind = "cloned_passkey"
-	EventLinkSent        EventKind = "link_sent"
-	EventLinkApproved    EventKind = "link_approved"
-	EventLinkDenied      EventKind = "link_denied"
-	EventEnabled         EventKind = "enabled"
-	EventDisabled        EventKind = "disabled"
-	EventRemoved         EventKind = "removed"
-	EventPrimaryChanged  EventKind = "primary_changed"
-	EventBackupCodes     EventKind = "backup_codes_replaced"
-	EventReset           EventKind = "reset"
-	EventDeleted         EventKind = "deleted"
-	EventRefreshed       EventKind = "refreshed"
-	EventRefreshReused   EventKind = "refresh_reused"
-	EventSignedOut       EventKind = "signed_out"
-	EventEnforcementOn   EventKind = "enforcement_on"
-	EventEnforcementOff  EventKind = "enforcement_off"
-	EventSigningKeysMade EventKind = "signing_keys_changed"
-	EventSealingKeysMade EventKind = "sealing_keys_changed"
+	EventSetupBegun        EventKind = "setup_begun"
+	EventSetupFailed       EventKind = "setup_failed" // a wrong proof at a confirmation
+	EventEnrolled          EventKind = "enrolled"
+	EventVerified          EventKind = "verified"
+	EventFailed            EventKind = "failed" // a wrong proof at a login
+	EventLocked            EventKind = "locked" // code entry, by the failure before
+	EventUnlocked          EventKind = "unlocked"
+	EventClonedPasskey     EventKind = "cloned_passkey"
+	EventLinkSent          EventKind = "link_sent"
+	EventLinkApproved      EventKind = "link_approved"
+	EventLinkDenied        EventKind = "link_denied"
+	EventEnabled           EventKind = "enabled"
+	EventDisabled          EventKind = "disabled"
+	EventRemoved           EventKind = "removed"
+	EventPrimaryChanged    EventKind = "primary_changed"
+	EventBackupCodes       EventKind = "backup_codes_replaced"
+	EventReset             EventKind = "reset"
+	EventDeleted           EventKind = "deleted"
+	EventRefreshed         EventKind = "refreshed"
+	EventRefreshReused     EventKind = "refresh_reused"
+	EventSignedOut         EventKind = "signed_out"
+	EventEnforcementOn     EventKind = "enforcement_on"
+	EventEnforcementOff    EventKind = "enforcement_off"
+	EventSigningKeysMade   EventKind = "signing_keys_changed"
+	EventSealingKeysStaged EventKind = "sealing_keys_staged" // and are not in use yet
+	EventSealingKeysMade   EventKind = "sealing_keys_changed"
+	EventStoreCopied       EventKind = "store_copied"    // another store onto this one
+	EventStoreBackedUp     EventKind = "store_backed_up" // or part of it, where that broke off
+	EventStoreRestored     EventKind = "store_restored"
 )
 
 // Event is one security event. It holds no secret.
@@ -82,6 +86,11 @@ type Journal interface {
 type nowhere struct{}
 
 func (nowhere) Record(Event) {}
+
+// byOperator makes an event about nobody, by the operator.
+func byOperator(kind EventKind) Event {
+	return Event{Kind: kind, ActorKind: ActorOperator, By: Operator}
+}
 
 // event makes an event about the caller, by themselves.
 func (c Caller) event(kind EventKind, method string) Event {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
@@ -81,11 +82,12 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, M
 	if err := closed(getter(ctx, st)); err != nil {
 		return nil, Made{}, err
 	}
-	documents, err := st.List(ctx, "", "", 1)
+	documents, err := st.List(ctx, "", "", 3)
 	if err != nil {
 		return nil, Made{}, fmt.Errorf("listing documents: %w", err)
 	}
-	if len(documents) > 0 && documents[0].Key != checkKey {
+	// A copy that was killed in its first moment has left a document.
+	if slices.ContainsFunc(documents, func(d store.Document) bool { return d.Key != checkKey && d.Key != sameKey }) {
 		// Another node may have come first since the look at the check.
 		if _, err := st.Get(ctx, checkKey); err == nil {
 			return LoadKeys(ctx, st, path)

@@ -110,6 +110,11 @@ func (k *KeyFile) Follow(ctx context.Context) (f Followed, err error) {
 		return f, errors.Join(fileErr, err)
 	}
 	f.Use = k.documents.keys.InUse() != before
+	if state.copied {
+		if err := k.recordCopy(ctx); err != nil {
+			return f, errors.Join(fileErr, err)
+		}
+	}
 	if state.rotation != nil {
 		err = k.mark(ctx, *state.rotation)
 	}

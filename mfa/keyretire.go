@@ -80,7 +80,7 @@ func (k *KeyFile) Retire(ctx context.Context, all bool) (Retired, error) {
 	if err != nil {
 		return Retired{}, fmt.Errorf("removing keys %v: %w", gone, err)
 	}
-	k.config.Journal.Record(Event{Kind: EventSealingKeysMade, ActorKind: ActorOperator, By: Operator})
+	k.config.Journal.Record(byOperator(EventSealingKeysMade))
 	return result, nil
 }
 

@@ -131,7 +131,9 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 			return err
 		}
 	}
+	staged := false
 	err := k.documents.update(ctx, func(t transaction) error {
+		staged = false
 		var other rotation
 		found, err := t.get(rotationKey, &other)
 		if err != nil {
@@ -140,6 +142,7 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 		if found && (gone == nil || other.Pair != gone.Pair) {
 			return nil // another node was first
 		}
+		staged = true
 		now := k.config.Now().UTC()
 		if err := t.put(rotationKey, rotation{Pair: pair, At: now, Node: k.config.Node}); err != nil {
 			return err
@@ -149,6 +152,9 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 	}, rotationKey, k.markKey)
 	if err != nil {
 		return fmt.Errorf("staging keys: %w", err)
+	}
+	if staged {
+		k.config.Journal.Record(byOperator(EventSealingKeysStaged))
 	}
 	return nil
 }
@@ -198,7 +204,7 @@ func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	if err := k.documents.keys.Use(pair, now); err != nil {
 		return seal.Pair{}, err
 	}
-	k.config.Journal.Record(Event{Kind: EventSealingKeysMade, ActorKind: ActorOperator, By: Operator})
+	k.config.Journal.Record(byOperator(EventSealingKeysMade))
 	for key := range s.marks {
 		s.stale = append(s.stale, key)
 	}

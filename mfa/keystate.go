@@ -53,6 +53,7 @@ type keyState struct {
 	rotation *rotation
 	marks    map[string]nodeMark // by key, of the rotation
 	stale    []string            // keys of marks that say nothing any more
+	copied   bool                // onto this store, which is in no audit log yet
 }
 
 // state reads it, in one request.
@@ -69,6 +70,7 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 		})
 	}
 	s.check = found[i].Value
+	s.copied = slices.ContainsFunc(found, func(d store.Document) bool { return d.Key == copiedKey })
 	pair, since, err := openCheck(k.documents.keys, s.check)
 	if err != nil {
 		return s, nil // compare says why
@@ -123,6 +125,29 @@ func (k *KeyFile) mark(ctx context.Context, r rotation) error {
 		return fmt.Errorf("telling of new keys: %w", err)
 	}
 	k.marked = mark
+	return nil
+}
+
+// recordCopy writes to the audit log that another store was copied onto this
+// one, unless another node has.
+func (k *KeyFile) recordCopy(ctx context.Context) error {
+	first := false
+	err := k.documents.store.Update(ctx, func(tx store.Tx) error {
+		_, err := tx.Get(copiedKey)
+		if first = err == nil; !first {
+			if errors.Is(err, store.ErrNotFound) {
+				err = nil
+			}
+			return err
+		}
+		return tx.Delete(copiedKey)
+	}, copiedKey)
+	if err != nil {
+		return fmt.Errorf("recording copy: %w", err)
+	}
+	if first {
+		k.config.Journal.Record(byOperator(EventStoreCopied))
+	}
 	return nil
 }
 

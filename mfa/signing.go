@@ -169,6 +169,6 @@ func (s *Service) RotateSigningKey(ctx context.Context, revoke bool) error {
 	if err != nil {
 		return fmt.Errorf("rotating signing key: %w", err)
 	}
-	s.journal.Record(Event{Kind: EventSigningKeysMade, ActorKind: ActorOperator, By: Operator})
+	s.journal.Record(byOperator(EventSigningKeysMade))
 	return nil
 }
