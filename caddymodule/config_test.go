@@ -320,7 +320,7 @@ func TestEveryListInJSONIsHeldToWhatACaddyfileCanSay(t *testing.T) {
 	}
 	bad := map[string]string{
 		`[]`: "is an empty list", `[""]`: "is empty, or null", `["a",null]`: "is empty, or null", `["a "]`: "ends with a blank",
-		`["a","b","a"]`: "is there twice", `["a\u202e"]`: "cannot be seen",
+		`["a\u202e"]`: "cannot be seen",
 	}
 	refused := func(name string, err error, want string) {
 		t.Helper()
@@ -337,6 +337,9 @@ func TestEveryListInJSONIsHeldToWhatACaddyfileCanSay(t *testing.T) {
 			refused(path[len(path)-1], app.Provision(caddy.Context{Context: t.Context()}), want)
 		}
 		for _, path := range gates {
+			if path[len(path)-1] == "query" && want == "is empty, or null" {
+				continue // "" there names the query that has no name
+			}
 			var gate Gate
 			if err := json.Unmarshal([]byte(set(path, value)), &gate); err != nil {
 				t.Fatal(err)

@@ -3,15 +3,14 @@ package option
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/caddymfa/caddy-mfa/mfa/legible"
 )
 
 // Check refuses what no Caddyfile can say, but a JSON configuration can:
-// lists that are empty or hold an empty text, null, a text with blanks around
-// it or one twice, and texts of nothing but blanks. Most of these would
+// lists that are empty or hold an empty text, null or a text with blanks around
+// it, and texts of nothing but blanks. Most of these would
 // silently mean that an option is not given, or stand for a value that
 // nothing is equal to. Options is a pointer to a struct whose fields have JSON
 // names; errors name the option. Fields whose JSON is read elsewhere are left
@@ -80,7 +79,6 @@ func checkList(name string, v reflect.Value) error {
 	if !v.IsNil() && v.Len() == 0 {
 		return fmt.Errorf("%s: is an empty list: give a value, or leave the option out", name)
 	}
-	var seen []string
 	for i := range v.Len() {
 		numbered := fmt.Sprintf("%s %d", name, i+1)
 		element := v.Index(i)
@@ -93,14 +91,9 @@ func checkList(name string, v reflect.Value) error {
 			}
 			continue
 		}
-		text := element.String()
-		if err := checkElement(numbered, text); err != nil {
+		if err := checkElement(numbered, element.String()); err != nil {
 			return err
 		}
-		if slices.Contains(seen, text) {
-			return fmt.Errorf("%s: %q is there twice: take one out", numbered, text)
-		}
-		seen = append(seen, text)
 	}
 	return nil
 }
