@@ -199,6 +199,7 @@ func (c Case) Wanted(text string, env map[string]string) []string {
 	for _, want := range append(c.Warns, c.Refused) {
 		if want != "" {
 			want = strings.ReplaceAll(want, "LINE", number)
+			want = strings.ReplaceAll(want, ":OTHERPORT", ":"+env["OTHERPORT"])
 			all = append(all, strings.ReplaceAll(want, ":PORT", ":"+env["PORT"]))
 		}
 	}

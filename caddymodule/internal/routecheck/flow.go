@@ -2,10 +2,12 @@ package routecheck
 
 import (
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddymfa/caddy-mfa/mfa/gate"
 )
@@ -25,6 +27,9 @@ type state struct {
 	// answeredBy is the handler that has answered all of them, "" while some
 	// are left.
 	answeredBy string
+	// bare says that the answer holds nothing that a gate could guard: it is
+	// a redirect or an error.
+	bare bool
 	// mfa says whether the handler mfa has seen them.
 	mfa certainty
 	// gates have let all of them pass.
@@ -36,6 +41,10 @@ type state struct {
 	taken []taken
 	// replaced says that nothing is left of the path that was asked for.
 	replaced bool
+	// mayFail says that some of them may have ended in an error.
+	mayFail bool
+	// root is the folder that files are served from, "" when it is not known.
+	root string
 }
 
 type passage struct {
@@ -47,6 +56,7 @@ type passage struct {
 type taken struct {
 	under []*route
 	by    string
+	bare  bool // see state
 }
 
 // gateAt is a handler mfa_require and the place where it stands.
@@ -70,11 +80,13 @@ type mfaAt struct {
 	before   state
 }
 
-// upstreamAt is a handler that hands requests to somebody else.
+// upstreamAt is a handler that hands requests to somebody else, or serves
+// files.
 type upstreamAt struct {
 	site     *site
 	name     string
-	to       string // the upstreams, "" where they are not known
+	to       []string // the upstreams or the folder, none where they are not known
+	files    bool
 	under    []*route
 	inErrors bool
 	before   state
@@ -106,6 +118,7 @@ type serverAt struct {
 	upstreams []*upstreamAt
 	handsOn   bool // an upstream may get what was refused
 	invoking  []string
+	fromPath  []string // how matchers name the variables that the path decides about
 }
 
 // place is where a walk is.
@@ -119,6 +132,7 @@ type place struct {
 func (p place) below(r *route) place {
 	if len(r.sets) > 0 {
 		p.under = append(slices.Clone(p.under), r)
+		r.pathDecides = r.pathDecides || r.readsPath(p.server.fromPath)
 	}
 	if hosts := r.hosts(); len(hosts) > 0 {
 		p.site = p.server.site(hosts)
@@ -169,9 +183,13 @@ func (p place) walk(routes []route, st state) state {
 // have then the state after, and the others did not.
 func (st state) orElse(after state, under []*route) state {
 	st.passed = slices.Clone(st.passed)
+	st.mayFail = st.mayFail || after.mayFail
 	if after.answeredBy != "" {
-		st.taken = append(slices.Clone(st.taken), taken{under, after.answeredBy})
+		st.taken = append(slices.Clone(st.taken), taken{under, after.answeredBy, after.bare})
 		return st
+	}
+	if after.root != st.root {
+		st.root = ""
 	}
 	st.passed = after.passed // it has what was passed before, too
 	st.taken = after.taken
@@ -202,9 +220,8 @@ var answering = map[string]bool{
 // harmless are those that hand a request to nobody else.
 var harmless = map[string]bool{
 	"acme_server": true, "authentication": true, "copy_response": true, "copy_response_headers": true, "encode": true, "error": true,
-	"file_server": true, "headers": true, "intercept": true, "invoke": true, "log_append": true, "map": true, "metrics": true,
-	"mfa": true, "mfa_require": true, "push": true, "request_body": true, "rewrite": true, "static_response": true,
-	"subroute": true, "templates": true, "tracing": true, "vars": true,
+	"headers": true, "log_append": true, "metrics": true, "push": true, "request_body": true, "static_response": true,
+	"templates": true, "tracing": true,
 }
 
 func (p place) handle(h *handler, st state) state {
@@ -233,36 +250,43 @@ func (p place) handle(h *handler, st state) state {
 		st = p.invoke(h, st)
 	case "intercept":
 		for _, routes := range h.replies {
-			replies := p
-			replies.inErrors = true
-			before := len(p.server.upstreams)
-			replies.walk(routes, st)
-			p.server.handsOn = p.server.handsOn || len(p.server.upstreams) > before
+			p.errors(routes, st)
 		}
 	case "reverse_proxy":
 		st = p.proxy(h, st)
 	case "file_server":
-		var f struct {
-			PassThru bool `json:"pass_thru"`
+		st = p.files(h, st)
+	case "map", "vars":
+		if name, ok := root(h); ok {
+			st.root = name
 		}
-		_ = json.Unmarshal(h.config, &f)
-		if !f.PassThru && st.answeredBy == "" {
-			st.answeredBy = h.name
-		}
+		p.noteVariables(h)
 	default:
 		if !harmless[h.name] {
-			p.upstream(h.name, "", st, true)
+			p.upstream(h.name, nil, st, true)
+			st.mayFail = true
 		}
+		st.mayFail = st.mayFail || h.name == "authentication" || h.name == "error"
 		if answering[h.name] && st.answeredBy == "" {
-			st.answeredBy = h.name
+			st.answeredBy, st.bare = h.name, isBare(h)
 		}
 	}
 	return st
 }
 
-// errors walks what is done with the errors of a server or a subroute.
-// Errors come from anywhere, so nothing is known of the request but what
-// came before the subroute.
+// isBare reports whether an answer holds nothing that a gate could guard.
+func isBare(h *handler) bool {
+	var answer struct {
+		StatusCode caddyhttp.WeakString `json:"status_code"`
+		Abort      bool                 `json:"abort"`
+	}
+	_ = json.Unmarshal(h.config, &answer)
+	return h.name == "error" || h.name == "static_response" && (answer.Abort || answer.StatusCode.Int() >= http.StatusMultipleChoices)
+}
+
+// errors walks what is done with the errors of a server or a subroute, or
+// with answers that are replaced. Errors come from anywhere, so nothing is
+// known of the request but what came before the subroute.
 func (p place) errors(routes []route, st state) {
 	if len(routes) == 0 {
 		return
@@ -270,7 +294,7 @@ func (p place) errors(routes []route, st state) {
 	p.inErrors = true
 	before := len(p.server.upstreams)
 	p.walk(routes, st)
-	p.server.handsOn = p.server.handsOn || len(p.server.upstreams) > before
+	p.server.handsOn = p.server.handsOn || slices.ContainsFunc(p.server.upstreams[before:], func(u *upstreamAt) bool { return !u.files || u.asAsked })
 }
 
 func (p place) invoke(h *handler, st state) state {
@@ -301,7 +325,8 @@ func (p place) proxy(h *handler, st state) state {
 		there = st.rewritten(config.Rewrite, "reverse_proxy's rewrite")
 		asAsked = asAsked && !config.Rewrite.replaces()
 	}
-	p.upstream(h.name, string(config.Upstreams)+string(config.DynamicUpstreams), there, asAsked)
+	p.upstream(h.name, dials(string(config.Upstreams)+string(config.DynamicUpstreams)), there, asAsked)
+	st.mayFail = true
 	on := st
 	on.answeredBy = h.name
 	for _, routes := range h.replies {
@@ -315,11 +340,37 @@ func (p place) proxy(h *handler, st state) state {
 	return on
 }
 
-func (p place) upstream(name, to string, st state, asAsked bool) {
-	if st.answeredBy != "" {
-		return // nothing comes to it
+// files is the handler file_server.
+func (p place) files(h *handler, st state) state {
+	var config struct {
+		Root     string `json:"root"`
+		PassThru bool   `json:"pass_thru"`
 	}
-	u := &upstreamAt{site: p.site, name: name, to: dials(to), under: p.under, inErrors: p.inErrors, before: st, asAsked: asAsked,
+	_ = json.Unmarshal(h.config, &config)
+	folder := config.Root
+	if folder == "" || folder == "{http.vars.root}" {
+		folder = st.root
+	}
+	var to []string
+	if folder != "" {
+		to = []string{"root " + strings.TrimSuffix(folder, "/")}
+	}
+	if u := p.upstream(h.name, to, st, !st.replaced); u != nil {
+		u.files = true
+	}
+	if !config.PassThru && st.answeredBy == "" {
+		st.answeredBy = h.name
+	}
+	return st
+}
+
+// upstream notes that requests come to a handler, and returns nil where none
+// do.
+func (p place) upstream(name string, to []string, st state, asAsked bool) *upstreamAt {
+	if st.answeredBy != "" {
+		return nil
+	}
+	u := &upstreamAt{site: p.site, name: name, to: to, under: p.under, inErrors: p.inErrors, before: st, asAsked: asAsked,
 		rewrites: make(map[*gateAt][]string)}
 	for _, passed := range st.passed {
 		if len(passed.rewrites) > 0 {
@@ -327,22 +378,45 @@ func (p place) upstream(name, to string, st state, asAsked bool) {
 		}
 	}
 	p.server.upstreams = append(p.server.upstreams, u)
+	return u
 }
 
-// dials returns the addresses in the JSON of upstreams.
-func dials(upstreams string) string {
+// dials returns the addresses in the JSON of upstreams, or the JSON itself
+// where they are found out later.
+func dials(upstreams string) []string {
+	if upstreams == "" {
+		return nil
+	}
 	var some []struct {
 		Dial string `json:"dial"`
 	}
 	if json.Unmarshal([]byte(upstreams), &some) != nil {
-		return upstreams
+		return []string{upstreams}
 	}
 	var all []string
 	for _, u := range some {
 		all = append(all, u.Dial)
 	}
 	slices.Sort(all)
-	return strings.Join(all, " ")
+	return all
+}
+
+// sameUpstream reports whether two handlers have an upstream or a folder in
+// common.
+func sameUpstream(a, b []string) bool {
+	return slices.ContainsFunc(a, func(one string) bool {
+		return slices.ContainsFunc(b, func(other string) bool { return loopback(one) == loopback(other) })
+	})
+}
+
+// loopback gives the names of this machine one form.
+func loopback(dial string) string {
+	for _, name := range []string{"localhost:", "[::1]:"} {
+		if port, ok := strings.CutPrefix(dial, name); ok {
+			return "127.0.0.1:" + port
+		}
+	}
+	return dial
 }
 
 // rewritten adds a rewrite to every gate behind which it may lead to a

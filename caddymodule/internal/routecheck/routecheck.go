@@ -39,7 +39,7 @@ func Check(servers map[string]*caddyhttp.Server) *Report {
 			at.named[name] = []route{readRoute(r)}
 		}
 		p := place{server: at, site: at.site(nil)}
-		p.walk(readRoutes(server.Routes), state{})
+		p.walk(readRoutes(server.Routes), state{root: "."})
 		if server.Errors != nil {
 			p.errors(readRoutes(server.Errors.Routes), state{})
 		}
@@ -56,7 +56,7 @@ func Check(servers map[string]*caddyhttp.Server) *Report {
 			}
 		}
 		for _, h := range at.handlers {
-			if by := h.before.answeredBy; by != "" && !h.inErrors {
+			if by := h.before.answeredBy; by != "" && !h.before.bare && !h.inErrors {
 				report.refuse("mfa (%s) stands after %s, which answers every request that comes to it: "+
 					"put mfa first; inside of route, the order is the one that is written", h.site, by)
 			}
@@ -84,6 +84,9 @@ func (r *Report) warn(format string, args ...any) {
 // order finds gates that stand in the wrong place, or without mfa.
 func (r *Report) order(g *gateAt) {
 	if by := g.before.answeredBy; by != "" {
+		if g.before.bare {
+			return // there is nothing to guard, such as in a site that only redirects
+		}
 		r.refuse("%s stands after %s, which answers every request that comes to it, so that the gate is never asked: "+
 			"put mfa_require before it; inside of route, the order is the one that is written", g, by)
 		return
@@ -109,12 +112,12 @@ func (s *site) has(fits func(*mfaAt) bool) bool {
 
 // matchers finds gates that Caddy's own path matcher decides about.
 func (r *Report) matchers(g *gateAt) {
-	i := slices.IndexFunc(g.under, (*route).readsPath)
+	i := slices.IndexFunc(g.under, isByPath)
 	if i < 0 {
 		return
 	}
 	for _, u := range g.site.server.upstreams {
-		if u.site != g.site || u.inErrors || !u.asAsked || slices.Contains(u.before.gates, g) {
+		if u.site != g.site || u.files || u.inErrors || !u.asAsked || slices.Contains(u.before.gates, g) {
 			continue
 		}
 		mend := "name the paths in the gate itself, for instance mfa_require /admin/*, and put it outside of that matcher"
@@ -135,7 +138,7 @@ func (r *Report) matchers(g *gateAt) {
 func (r *Report) shadowed(g *gateAt) {
 	for _, t := range g.before.taken {
 		only := t.under[min(common(t.under, g.under), len(t.under)):]
-		if len(only) != 1 {
+		if len(only) != 1 || t.bare {
 			continue
 		}
 		if patterns, ok := only[0].paths(); ok && g.within(patterns) {
@@ -144,11 +147,11 @@ func (r *Report) shadowed(g *gateAt) {
 			return
 		}
 	}
-	if slices.ContainsFunc(g.under, (*route).readsPath) {
+	if slices.ContainsFunc(g.under, isByPath) {
 		return // see matchers
 	}
 	for _, u := range g.site.server.upstreams {
-		if u.site != g.site || u.inErrors || !u.asAsked || u.to == "" || slices.Contains(u.before.gates, g) || !g.guardsUpstream(u.to) {
+		if u.site != g.site || u.files || u.inErrors || !u.asAsked || slices.Contains(u.before.gates, g) || !g.guardsUpstream(u.to) {
 			continue
 		}
 		only := u.under[min(common(u.under, g.under), len(u.under)):]
@@ -166,8 +169,10 @@ func (r *route) readsLoosely() bool {
 	if patterns, ok := r.paths(); ok {
 		return slices.ContainsFunc(patterns, func(p string) bool { return strings.Contains(p, "*") })
 	}
-	return r.readsPath()
+	return r.pathDecides
 }
+
+func isByPath(r *route) bool { return r.pathDecides }
 
 // common is the number of routes that two places have in common.
 func common(a, b []*route) int {
@@ -202,10 +207,20 @@ func (g *gateAt) within(patterns []string) bool {
 	return true
 }
 
-func (g *gateAt) guardsUpstream(to string) bool {
-	return slices.ContainsFunc(g.site.server.upstreams, func(u *upstreamAt) bool {
-		return u.to == to && !u.inErrors && slices.Contains(u.before.gates, g)
-	})
+// guardsUpstream reports whether one of the upstreams, or the folder, is
+// behind the gate elsewhere.
+func (g *gateAt) guardsUpstream(to []string) bool {
+	return slices.ContainsFunc(g.site.server.upstreams, func(u *upstreamAt) bool { return g.leadsTo(u, to) })
+}
+
+// guardsFolder reports whether the folder is behind the gate elsewhere, at
+// the paths that the gate has looked at.
+func (g *gateAt) guardsFolder(to []string) bool {
+	return slices.ContainsFunc(g.site.server.upstreams, func(u *upstreamAt) bool { return g.leadsTo(u, to) && len(u.rewrites[g]) == 0 })
+}
+
+func (g *gateAt) leadsTo(u *upstreamAt, to []string) bool {
+	return !u.inErrors && sameUpstream(u.to, to) && slices.Contains(u.before.gates, g)
 }
 
 // otherSites finds sites of the same host, such as the one for http, that
@@ -213,20 +228,46 @@ func (g *gateAt) guardsUpstream(to string) bool {
 func (r *Report) otherSites(g *gateAt) {
 	for _, at := range r.servers {
 		for _, u := range at.upstreams {
-			if u.site == g.site || u.inErrors || !u.asAsked || u.to == "" || len(u.before.passed) > 0 || !g.guardsUpstream(u.to) {
+			if u.site == g.site || u.inErrors || !u.asAsked || len(u.before.passed) > 0 || !g.guardsUpstream(u.to) {
 				continue
 			}
-			i := slices.IndexFunc(u.site.hosts, func(host string) bool {
-				return slices.ContainsFunc(g.site.hosts, func(pattern string) bool { return hostMatches(pattern, host) })
-			})
-			if i < 0 {
-				continue
+			host, both := sharedHost(g.site, u.site)
+			switch {
+			case !both:
+			case host == "":
+				which := "any host"
+				if at == g.site.server {
+					which = "any other host"
+				}
+				r.warn("%s is reached at %s by way of %s without %s: give the site without hosts mfa and the gate as well, or hosts of its own",
+					u, which, listening(at), g)
+			default:
+				r.warn("%s is reached at %s by way of %s without %s, whose site covers that host too: Caddy takes the more specific site. "+
+					"Give the site %s mfa and the gate as well, or redirect it",
+					u, host, listening(at), g, strings.Join(u.site.hosts, ", "))
 			}
-			r.warn("%s is reached at %s by way of %s without %s, whose site covers that host too: Caddy takes the more specific site. "+
-				"Give the site %s mfa and the gate as well, or redirect it",
-				u, u.site.hosts[i], listening(at), g, strings.Join(u.site.hosts, ", "))
 		}
 	}
+}
+
+// sharedHost returns a host at which requests come to other that the site
+// guarded is meant for as well, "" where other takes every host. In one
+// server Caddy takes the more specific of two sites.
+func sharedHost(guarded, other *site) (host string, ok bool) {
+	if len(other.hosts) == 0 {
+		return "", true
+	}
+	if len(guarded.hosts) == 0 {
+		return other.hosts[0], true
+	}
+	for _, host := range other.hosts {
+		for _, own := range guarded.hosts {
+			if hostMatches(own, host) || guarded.server != other.server && hostMatches(host, own) {
+				return host, true
+			}
+		}
+	}
+	return "", false
 }
 
 // hostMatches reports whether a host matcher of Caddy's takes host for
@@ -242,7 +283,7 @@ func (r *Report) rewrites(u *upstreamAt) {
 		return
 	}
 	for _, g := range u.site.server.gates {
-		if by := u.rewrites[g]; len(by) > 0 {
+		if by := u.rewrites[g]; len(by) > 0 && (!u.files || g.guardsFolder(u.to)) {
 			r.warn("%s changes the path after %s has looked at it, and before %s: a path that the gate does not guard may become one that it does: "+
 				"name the paths that clients ask for in the gate as well, or put the gate behind the rewrite, inside of route", by[0], g, u)
 		}
@@ -255,6 +296,9 @@ func (r *Report) errorRoutes(u *upstreamAt) {
 		return
 	}
 	for _, g := range u.site.server.gates {
+		if u.files && !g.before.mayFail {
+			continue // what fails behind the gate was let through
+		}
 		if g.site == u.site || len(u.site.hosts) == 0 || len(g.site.hosts) == 0 {
 			r.warn("handle_errors (%s) hands requests to %s as they were asked for, also those that ended in an error before %s was asked: "+
 				"put a line `mfa` before it in handle_errors, or rewrite them to the path of an error page", u.site, u, g)
@@ -296,8 +340,8 @@ func (g *gateAt) String() string {
 }
 
 func (u *upstreamAt) String() string {
-	if u.to != "" && len(u.to) < 100 {
-		return fmt.Sprintf("%s (%s)", u.name, u.to)
+	if to := strings.Join(u.to, " "); to != "" && len(to) < 100 {
+		return fmt.Sprintf("%s (%s)", u.name, to)
 	}
 	return u.name
 }

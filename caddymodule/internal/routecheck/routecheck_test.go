@@ -97,15 +97,23 @@ func TestWhatIsRefusedSaysWhereAndWhatMendsIt(t *testing.T) {
 	}
 }
 
-// Handlers of other plugins in error routes may hand a request on.
-func TestAnUnknownHandlerInErrorRoutesCountsAsABackend(t *testing.T) {
-	for handler, hands := range map[string]bool{"reverse_proxy": true, "somebody_elses": true, "static_response": false, "file_server": false} {
+// Handlers of other plugins in error routes may hand a request on, and
+// file_server serves the path that was asked for, if nothing replaces it.
+func TestWhatHandsOnInErrorRoutesWhatWasRefused(t *testing.T) {
+	for handlers, hands := range map[string]bool{
+		`{"handler": "reverse_proxy"}`:   true,
+		`{"handler": "somebody_elses"}`:  true,
+		`{"handler": "static_response"}`: false,
+		`{"handler": "file_server"}`:     true,
+		`{"handler": "rewrite", "uri": "/{http.error.status_code}.html"}, {"handler": "file_server"}`: false,
+		`{"handler": "rewrite", "uri": "{http.matchers.file.relative}"}, {"handler": "file_server"}`:  true,
+	} {
 		s := new(caddyhttp.Server)
-		if err := json.Unmarshal([]byte(`{"errors": {"routes": [{"handle": [{"handler": "`+handler+`"}]}]}}`), s); err != nil {
+		if err := json.Unmarshal([]byte(`{"errors": {"routes": [{"handle": [`+handlers+`]}]}}`), s); err != nil {
 			t.Fatal(err)
 		}
 		if got := Check(map[string]*caddyhttp.Server{"srv0": s}).HandsOn(s); got != hands {
-			t.Errorf("%s: %v, want %v", handler, got, hands)
+			t.Errorf("%s: %v, want %v", handlers, got, hands)
 		}
 	}
 }

@@ -20,6 +20,8 @@ type route struct {
 	group    string      // only the first matching route of a group is taken
 	terminal bool
 	handlers []handler
+
+	pathDecides bool // if a request takes it
 }
 
 // matcher is one condition of a set.
@@ -165,18 +167,18 @@ func marshal(module any) json.RawMessage {
 }
 
 // readsPath reports whether the matcher looks at the request's path, which it
-// reads as strictly as Caddy does.
-func (m *matcher) readsPath() bool {
+// reads as strictly as Caddy does, or at a variable that comes from it.
+func (m *matcher) readsPath(fromPath []string) bool {
 	switch m.name {
 	case "path", "path_regexp", "file", "url_pattern":
 		return true
 	case "expression", "vars", "vars_regexp":
 		config := string(m.config)
-		return strings.Contains(config, "path") || strings.Contains(config, "uri") || strings.Contains(config, "file(")
+		return strings.Contains(config, "path") || strings.Contains(config, "uri") || strings.Contains(config, "file(") || tellsOfPath(config, fromPath)
 	}
 	for _, set := range m.inner {
 		for i := range set {
-			if set[i].readsPath() {
+			if set[i].readsPath(fromPath) {
 				return true
 			}
 		}
@@ -185,10 +187,10 @@ func (m *matcher) readsPath() bool {
 }
 
 // readsPath reports whether the path decides if a request takes the route.
-func (r *route) readsPath() bool {
+func (r *route) readsPath(fromPath []string) bool {
 	for _, set := range r.sets {
 		for i := range set {
-			if set[i].readsPath() {
+			if set[i].readsPath(fromPath) {
 				return true
 			}
 		}
