@@ -26,8 +26,8 @@ type Store struct {
 	// DSN tells where the database is and who asks, as a URL
 	// (postgres://user:password@host:port/database?sslmode=verify-full) or as
 	// key=value pairs of libpq. It holds a password: take it from
-	// {env.MFA_DSN} or {file./path}. It may lead to PgBouncer in any of its
-	// modes. Required.
+	// {env.MFA_DSN} or {file./path}. Of several hosts the primary is used. It
+	// may lead to PgBouncer that pools sessions or transactions. Required.
 	DSN string `json:"dsn,omitempty"`
 
 	// Listen is the DSN of a direct connection to the same database, past any
@@ -80,7 +80,9 @@ func (s *Store) PoolKey() string { return "postgres:" + s.config().Fingerprint()
 
 // Open implements caddymodule.Store.
 func (s *Store) Open(ctx context.Context) (store.Store, error) {
-	return postgres.Open(ctx, s.config())
+	config := s.config()
+	config.Report = caddymodule.ReportStore
+	return postgres.Open(ctx, config)
 }
 
 // UnmarshalCaddyfile reads

@@ -42,11 +42,9 @@ server_login_retry = 1
 // db.internal, port 6432 and /etc/pgbouncer/userlist.txt are replaced by what
 // there is.
 func StartBouncer(s *Server, config string, users ...string) (*Bouncer, error) {
-	program := "/usr/sbin/pgbouncer"
-	if path, err := exec.LookPath("pgbouncer"); err == nil {
-		program = path
-	} else if _, err := os.Stat(program); err != nil {
-		return nil, fmt.Errorf("looking for PgBouncer: %w", ErrNotInstalled)
+	program, err := findBouncer()
+	if err != nil {
+		return nil, err
 	}
 	port, err := freePort()
 	if err != nil {
@@ -87,4 +85,32 @@ func (b *Bouncer) Stop() error {
 		return err
 	}
 	return os.RemoveAll(b.folder)
+}
+
+// BouncerVersion returns the version of the PgBouncer that StartBouncer
+// starts.
+func BouncerVersion() (major, minor int, err error) {
+	program, err := findBouncer()
+	if err != nil {
+		return 0, 0, err
+	}
+	out, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := fmt.Sscanf(string(out), "PgBouncer %d.%d", &major, &minor); err != nil {
+		return 0, 0, fmt.Errorf("reading the version of PgBouncer: %w", err)
+	}
+	return major, minor, nil
+}
+
+func findBouncer() (string, error) {
+	if path, err := exec.LookPath("pgbouncer"); err == nil {
+		return path, nil
+	}
+	const program = "/usr/sbin/pgbouncer"
+	if _, err := os.Stat(program); err != nil {
+		return "", fmt.Errorf("looking for PgBouncer: %w", ErrNotInstalled)
+	}
+	return program, nil
 }

@@ -2,17 +2,19 @@ package postgres
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // Defaults of Config.
@@ -40,6 +42,10 @@ type Config struct {
 	// Timeout is how long the server may take to answer, and to be connected
 	// to, before it counts as unavailable. Default: DefaultTimeout.
 	Timeout time.Duration
+
+	// Report takes what is found out about the database that its operator must
+	// know. Default: nobody is told.
+	Report store.Report
 }
 
 // Check returns an error that says what is wrong with c. It connects to
@@ -78,9 +84,6 @@ func (c Config) pool() (*pgxpool.Config, error) {
 	} else if !strings.Contains(c.DSN, "pool_max_conns") {
 		pool.MaxConns = DefaultMaxConnections
 	}
-	// A connection that was lost shows when it is used: what is asked is
-	// then asked again, which saves a round trip all the other times.
-	pool.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	return pool, nil
 }
 
@@ -94,15 +97,49 @@ func parse(option, dsn string, timeout time.Duration) (*pgxpool.Config, error) {
 		return nil, fmt.Errorf("%s: it cannot be read: %s", option, reason(err))
 	}
 	c := config.ConnConfig
+	if c.ValidateConnect == nil && strings.Contains(dsn, "target_session_attrs") || allowsReplicas(c.ValidateConnect) {
+		return nil, fmt.Errorf("%s: target_session_attrs lets a standby in, which may say of a session that has ended that it goes on: "+
+			"leave it out, or say read-write", option)
+	}
 	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = timeout
-		dialer := net.Dialer{Timeout: timeout, KeepAliveConfig: keepAlive}
+		// Of a host that does not answer no more is waited for than leaves
+		// time for the others.
+		c.ConnectTimeout = timeout / time.Duration(hosts(&c.Config))
+		dialer := net.Dialer{Timeout: c.ConnectTimeout, KeepAliveConfig: keepAlive}
 		c.DialFunc = dialer.DialContext
 	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "caddy-mfa"
 	}
 	return config, nil
+}
+
+// allowsReplicas reports whether f is what pgx makes of a
+// target_session_attrs that a standby satisfies.
+func allowsReplicas(f pgconn.ValidateConnectFunc) bool {
+	for _, other := range []pgconn.ValidateConnectFunc{
+		pgconn.ValidateConnectTargetSessionAttrsReadOnly,
+		pgconn.ValidateConnectTargetSessionAttrsStandby,
+		pgconn.ValidateConnectTargetSessionAttrsPreferStandby,
+	} {
+		if reflect.ValueOf(f).Pointer() == reflect.ValueOf(other).Pointer() {
+			return true
+		}
+	}
+	return false
+}
+
+// hosts returns how many servers are named.
+func hosts(c *pgconn.Config) int {
+	type server struct {
+		host string
+		port uint16
+	}
+	all := map[server]bool{{c.Host, c.Port}: true}
+	for _, other := range c.Fallbacks {
+		all[server{other.Host, other.Port}] = true
+	}
+	return len(all)
 }
 
 // keepAlive finds out within a minute that nobody is at the other end of an
@@ -116,7 +153,7 @@ var reasons = []struct{ text, mend string }{
 	{"failed to parse as keyword/value", "it is neither a URL that begins with postgres:// nor key=value pairs: put values that hold spaces into single quotes"},
 	{"invalid port", "the port is no number from 1 to 65535"},
 	{"invalid connect_timeout", "connect_timeout is no number of seconds"},
-	{"unknown target_session_attrs", "target_session_attrs is none of any, read-write, read-only, primary, standby, prefer-standby"},
+	{"unknown target_session_attrs", "target_session_attrs is neither read-write nor primary"},
 	{"port numbers to", "it has not as many ports as hosts"},
 	{"failed to read service", "the service that it names cannot be read"},
 	{"pool_", "a parameter that begins with pool_ has a value that is no number or duration such as 30m"},

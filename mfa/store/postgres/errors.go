@@ -26,6 +26,9 @@ const (
 	codeDataCorrupted        = "XX001"
 	codeIndexCorrupted       = "XX002"
 	codeNoDatabase           = "3D000"
+	codeNotNow               = "55000" // object not in prerequisite state
+	codeProtocol             = "08P01"
+	codeNoTransaction        = "25P01"
 )
 
 // code returns the code of an error that the server has reported, else "".
@@ -69,6 +72,10 @@ func lost(err error) bool {
 	if errors.As(err, &reported) {
 		return reported.Severity == "FATAL" || reported.Code == codeReadOnly
 	}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return true // of that server; others may be good
+	}
 	return err != nil && !pgconn.Timeout(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
@@ -86,10 +93,16 @@ func permanent(err error) bool {
 	if errors.As(err, &failed) {
 		err = failed.cause
 	}
+	if onlyReplicas(err) || errors.Is(err, errForgetful) || errors.Is(err, errPooler) {
+		return true
+	}
 	var certificate *tls.CertificateVerificationError
 	return errors.As(err, &certificate) || errors.Is(err, errSchema) ||
-		err != nil && strings.Contains(err.Error(), "server refused TLS connection")
+		err != nil && strings.Contains(err.Error(), refusedTLS)
 }
+
+// refusedTLS is what pgx says of a server without TLS.
+const refusedTLS = "server refused TLS connection"
 
 // fault is what went wrong while doing something, as a caller of Store is
 // told it. Of its cause only the text shows: the error of a context that is

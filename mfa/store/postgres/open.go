@@ -21,15 +21,19 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
-	if err != nil {
+	s := &Store{timeout: c.timeout(), report: c.Report, history: history{report: c.Report}}
+	config.ConnConfig.ValidateConnect = s.admit
+	// A connection that was lost shows when it is used: what is asked is
+	// then asked again, which saves a round trip all the other times.
+	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return s.suspect(p.IdleDuration) }
+	config.PingTimeout = s.timeout / 2
+	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
-	s := &Store{pool: pool, timeout: c.timeout()}
 	s.begin = transaction(s.timeout)
 	s.close = sync.OnceValue(s.shut)
-	if err := s.start(ctx, c); err != nil {
-		pool.Close()
+	if err := s.start(ctx, c, config); err != nil {
+		s.pool.Close()
 		var failed *fault
 		if errors.As(err, &failed) && permanent(err) {
 			err = fmt.Errorf("%s: %s", failed.doing, oneLine(failed.cause))
@@ -39,11 +43,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) start(ctx context.Context, c Config) error {
-	if err := s.check(ctx); err != nil {
+func (s *Store) start(ctx context.Context, c Config, config *pgxpool.Config) error {
+	if err := s.explore(ctx, config); err != nil {
 		return err
 	}
 	if err := s.makeTables(ctx); err != nil {
+		return err
+	}
+	if err := s.checkTables(ctx); err != nil {
 		return err
 	}
 	s.prepared.Store(true)
@@ -54,30 +61,27 @@ func (s *Store) start(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	listen.ConnConfig.ValidateConnect = s.admitListener
+	if err := s.checkListener(ctx, listen.ConnConfig); err != nil {
+		return err
+	}
 	s.bell = newBell(s, listen.ConnConfig)
 	return nil
 }
 
-// check makes sure that the server takes this user in, and that what it
-// acknowledges is durable.
-func (s *Store) check(ctx context.Context) error {
-	var commit string
-	err := s.connected(ctx, "connecting to postgres", func(ctx context.Context, conn link) error {
-		// Servers that only speak the protocol may not have the setting.
-		_, err := conn.ask(ctx, say("SELECT coalesce(current_setting('synchronous_commit', true), '')"), func(columns [][]byte) error {
-			commit = string(columns[0])
-			return nil
-		})
-		return err
+// checkTables makes sure that the tables outlive a crash.
+func (s *Store) checkTables(ctx context.Context) error {
+	return s.connected(ctx, "looking at the tables in postgres", func(ctx context.Context, conn link) error {
+		before := s.history.now()
+		found, err := s.stateOf(ctx, conn)
+		switch {
+		case err != nil:
+			return err
+		case found.passing != "":
+			return &outcome{errPassing(found.passing)}
+		}
+		return s.judge(before, found)
 	})
-	if err != nil {
-		return err
-	}
-	if commit == "off" {
-		return errors.New("the database acknowledges writes that a crash can undo, after which a spent code could be spent again: " +
-			"turn synchronous_commit on for this user (ALTER ROLE … SET synchronous_commit = on)")
-	}
-	return nil
 }
 
 // Interface guard

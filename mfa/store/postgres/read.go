@@ -44,11 +44,23 @@ func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, erro
 func readOne(ctx context.Context, conn link, key string) (draft.Document, error) {
 	found := draft.Document{Key: key}
 	_, err := conn.ask(ctx, say(sqlRead).key(key), func(columns [][]byte) (err error) {
+		if err := primary(columns[2]); err != nil || columns[1] == nil {
+			return err
+		}
 		found.Value = append([]byte{}, columns[0]...)
 		found.Version, err = number(columns[1])
 		return err
 	})
 	return found, err
+}
+
+// primary returns errReplica where transaction_read_only is on. On a standby
+// it always is.
+func primary(readOnly []byte) error {
+	if string(readOnly) == "on" {
+		return errReplica
+	}
+	return nil
 }
 
 // List implements store.Store.
@@ -68,11 +80,14 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) ([]st
 	var page []store.Document
 	err = s.connected(ctx, "reading from postgres", func(ctx context.Context, conn link) error {
 		page = nil
-		_, err := conn.ask(ctx, say(sqlList).key(from).key(to).number(int64(limit)), func(columns [][]byte) error {
+		list := say(sqlList).key(from).key(to).number(int64(limit))
+		return conn.askAll(ctx, []statement{say(sqlRole), list}, func(columns [][]byte) error {
+			if len(columns) == 1 {
+				return primary(columns[0])
+			}
 			page = append(page, store.Document{Key: string(columns[0]), Value: append([]byte{}, columns[1]...)})
 			return nil
 		})
-		return err
 	})
 	return page, err
 }
@@ -91,17 +106,16 @@ func successor(prefix string) string {
 const compared = 5000
 
 // Changed implements store.Shared. It makes a statement for every 5,000 keys,
-// and all of them in one round trip.
+// and all of them in one round trip. The first asks the server what it is: one
+// that is not the primary, or stands in a history that was left, is not
+// believed. After a restore or a failover all keys are named, once.
 func (s *Store) Changed(ctx context.Context, seen map[string]int64) ([]string, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if len(seen) == 0 {
-		return nil, nil
-	}
-	var statements []statement
+	statements := []statement{s.askState()}
 	for keys := range slices.Chunk(slices.Sorted(maps.Keys(seen)), compared) {
 		versions := make([]int64, len(keys))
 		for i, key := range keys {
@@ -110,14 +124,31 @@ func (s *Store) Changed(ctx context.Context, seen map[string]int64) ([]string, e
 		statements = append(statements, say(sqlChanged).keys(keys).numbers(versions))
 	}
 	var changed []string
-	err = s.connected(ctx, fmt.Sprintf("comparing %d versions in postgres", len(seen)), func(ctx context.Context, conn link) error {
-		changed = nil
-		return conn.askAll(ctx, statements, func(columns [][]byte) error {
+	var before place
+	var found state
+	each := func(columns [][]byte) (err error) {
+		if len(columns) == stateColumns {
+			found, err = readState(columns)
+		} else {
 			changed = append(changed, string(columns[0]))
-			return nil
-		})
+		}
+		return err
+	}
+	err = s.connected(ctx, fmt.Sprintf("comparing %d versions in postgres", len(seen)), func(ctx context.Context, conn link) error {
+		changed, before = nil, s.history.now()
+		if err := conn.askAll(ctx, statements, each); err != nil {
+			return err
+		}
+		return s.judge(before, found)
 	})
-	return changed, err
+	if err != nil {
+		return nil, err
+	}
+	if round := s.history.round(); s.compared.Swap(round) != round {
+		s.pool.Reset() // what is left of it may lead to where it was
+		return slices.Sorted(maps.Keys(seen)), nil
+	}
+	return changed, nil
 }
 
 // Written implements store.Shared.

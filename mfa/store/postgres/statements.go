@@ -10,7 +10,13 @@ import (
 
 // The statements. A version is never 0 once it is committed.
 const (
-	sqlRead   = `SELECT value, version FROM caddy_mfa_documents WHERE key = $1`
+	// sqlRead has a row also where there is no document. Like whatever decides,
+	// it tells whether the server may say so: behind a pooler, or after a
+	// change of the configuration, it may be another than the connection was
+	// made to.
+	sqlRead = `SELECT d.value, d.version, current_setting('transaction_read_only')
+FROM (SELECT $1::bytea AS key) AS asked LEFT JOIN caddy_mfa_documents AS d ON d.key = asked.key`
+	sqlRole   = `SELECT current_setting('transaction_read_only')`
 	sqlInsert = `INSERT INTO caddy_mfa_documents (key, value, version) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING`
 	sqlUpdate = `UPDATE caddy_mfa_documents SET value = $2, version = $3 WHERE key = $1 AND version = $4`
 	sqlDelete = `DELETE FROM caddy_mfa_documents WHERE key = $1 AND version = $2`

@@ -22,12 +22,19 @@ type Store struct {
 	turns   turns.Turns
 	bell    *bell // nil where nothing is told
 
-	prepared atomic.Bool // whether statements are, which needs the tables
+	prepared atomic.Bool  // whether statements are, which needs the tables
+	basic    atomic.Bool  // whether the server cannot tell all of its state
+	broke    atomic.Int64 // when a connection last did, as Unix time in nanoseconds
+	history  history
+	compared atomic.Int64 // the round of history that Changed has told of last
+	report   store.Report
 
-	mu     sync.Mutex
-	closed bool
-	calls  sync.WaitGroup // grows only under mu, while closed is not set
-	close  func() error
+	mu      sync.Mutex
+	closed  bool
+	unsafe  string         // the settings that were last reported, guarded by mu
+	passing string         // likewise, the tables
+	calls   sync.WaitGroup // grows only under mu, while closed is not set
+	close   func() error
 }
 
 // enter begins a call, which leave ends.
@@ -81,7 +88,8 @@ func outlive(ctx context.Context, within time.Duration) (context.Context, contex
 // given the connection up, all others that wait to be used are dropped and f
 // is called once more with a new one, as it is when others were in the way:
 // f must have changed nothing when it returns such an error, or return an
-// outcome. The error is that of ctx once this has ended.
+// outcome. A server that is not the primary is treated like one that was
+// lost. The error is that of ctx once this has ended.
 func (s *Store) connected(ctx context.Context, doing string, f func(ctx context.Context, conn link) error) error {
 	waiting, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -95,10 +103,11 @@ func (s *Store) connected(ctx context.Context, doing string, f func(ctx context.
 			return decided.err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case attempt == 1 && lost(err):
+		case attempt <= 3 && lost(err):
 			s.pool.Reset()
 		case attempt <= 3 && again(err):
 		default:
+			s.sayRefused(err)
 			return failure(doing, err)
 		}
 	}
@@ -122,10 +131,33 @@ func (s *Store) once(ctx, waiting context.Context, f func(ctx context.Context, c
 	exchange, cancel := outlive(ctx, s.timeout)
 	defer cancel()
 	err = f(exchange, s.link(exchange, conn.Conn().PgConn()))
-	if code(err) == codeReadOnly {
+	if conn.Conn().IsClosed() {
+		s.broke.Store(time.Now().UnixNano())
+	}
+	var refused *refusal
+	if code(err) == codeReadOnly || errors.As(err, &refused) {
 		// A standby, or a primary no longer: new connections may lead to
 		// another.
 		s.pool.Reset()
 	}
 	return err
+}
+
+// suspect reports whether a connection that was idle for so long was already
+// when another one broke. What ended that one, such as a restart, may have
+// ended this one too, so that it is tried before it is used.
+func (s *Store) suspect(idle time.Duration) bool {
+	return time.Now().Add(-idle).UnixNano() <= s.broke.Load()
+}
+
+// sayRefused reports that a server was reached and is not used.
+func (s *Store) sayRefused(err error) {
+	var refused *refusal
+	switch {
+	case !errors.As(err, &refused):
+	case refused == errForgetful:
+		s.report.Found(store.FindingDurability, refused.text)
+	default:
+		s.report.Found(store.FindingReplica, oneLine(err))
+	}
 }
