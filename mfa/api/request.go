@@ -34,10 +34,10 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	defer limitBodyTime(w)()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	r.Body = http.NoBody // read to its end, or given up
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return errTooLarge
+		return errTooLarge // see discardBody for what is left
 	}
+	r.Body = http.NoBody // read to its end, or given up
 	if err != nil {
 		return badRequest("The request body could not be read to its end.")
 	}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -94,3 +95,31 @@ func TestARefusalReachesAClientWhoseBodyComesLate(t *testing.T) {
 		conn.Close()
 	}
 }
+
+// The server resets a connection with data unread, and the answer is lost.
+func TestARefusalReachesAClientWhoseBodyIsTooLarge(t *testing.T) {
+	f := newFixture(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route, _ := f.routes.Find(r.URL.Path)
+		f.handler.ServeHTTP(wrapped{w}, r, route)
+	}))
+	defer server.Close()
+	const size = 100 << 10
+	for range 10 {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /mfa/setup HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer good\r\n"+
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size))
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.Contains(string(answer), "request_too_large") {
+			t.Fatalf("%v after %q", err, answer)
+		}
+		conn.Close()
+	}
+}
+
+// wrapped is a response as servers with middleware have it: net/http does not
+// see through it that a body was too large.
+type wrapped struct{ http.ResponseWriter }
