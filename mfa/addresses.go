@@ -120,7 +120,7 @@ func (s *Service) join(ctx context.Context, issuer, subject string) (*Joined, er
 // absorb makes u the record of a person who had old, under another account
 // key, as well. Whatever demands a factor of them, or keeps codes off, counts.
 func (u *user) absorb(old *user, account string) {
-	organizations, demanded, locked := u.Organizations, u.MustEnroll, u.Lockout
+	organizations, more, demanded, locked := u.Organizations, u.MoreOrganizations, u.MustEnroll, u.Lockout
 	if len(u.Factors) == 0 {
 		*u = *old
 		u.Pending, u.Links = nil, nil // whose tokens name the other account
@@ -128,13 +128,10 @@ func (u *user) absorb(old *user, account string) {
 			u.CodesOf = account
 		}
 	} else {
-		organizations, demanded, locked = old.Organizations, old.MustEnroll, old.Lockout
+		organizations, more, demanded, locked = old.Organizations, old.MoreOrganizations, old.MustEnroll, old.Lockout
 	}
-	for _, name := range organizations {
-		if !slices.Contains(u.Organizations, name) {
-			u.Organizations = append(u.Organizations, name)
-		}
-	}
+	u.seen(organizations)
+	u.MoreOrganizations = u.MoreOrganizations || more
 	u.MustEnroll = u.MustEnroll || demanded
 	if locked.worse(u.Lockout) {
 		u.Lockout = locked

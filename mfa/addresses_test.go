@@ -2,6 +2,7 @@ package mfa_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -163,3 +164,43 @@ func TestAPersonIsToldOnceWhateverCaseTheirAddressesAreIn(t *testing.T) {
 type notifierFunc func(mfa.Notice)
 
 func (f notifierFunc) Notify(n mfa.Notice) { f(n) }
+
+func TestTwoRecordsOfOnePersonKeepNoMoreOrganizationsThanOne(t *testing.T) {
+	names := func(kind string, count int) (names []string) {
+		for n := range count {
+			names = append(names, fmt.Sprint(kind, n))
+		}
+		return names
+	}
+	for name, row := range map[string]struct {
+		capital, lower int // organizations
+		factor         bool
+		more           bool
+	}{
+		"some in each":                         {capital: 60, lower: 40},
+		"too many in both together":            {capital: 60, lower: 60, more: true},
+		"too many in capitals":                 {capital: 101, lower: 1, more: true},
+		"too many in lower case":               {capital: 1, lower: 101, more: true},
+		"too many in capitals, factor in both": {capital: 101, lower: 1, factor: true, more: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, known := addressed(t)
+			capital, lower := named("Bob@X.org"), named("bob@x.org")
+			capital.Organizations, lower.Organizations = names("capital ", row.capital), names("lower ", row.lower)
+			f.enrolApp(capital)
+			f.standing(lower)
+			if row.factor {
+				f.enrolApp(lower)
+			}
+			*known = true
+			f.join(1)
+			account, err := f.Account(t.Context(), alice.Issuer, "bob@x.org")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := len(account.Organizations); kept > 100 || account.MoreOrganizations != row.more || f.standing(named("bob@x.org")).Enforced != row.more {
+				t.Errorf("%d organizations are kept, and more: %v", kept, account.MoreOrganizations)
+			}
+		})
+	}
+}

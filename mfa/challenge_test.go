@@ -189,3 +189,19 @@ func TestAChallengeOutlivesItsKeyAndOneOfTheOldKeyIsNotMadeAfterwards(t *testing
 	wantError(t, f.byPasskey(alice, device.answer(t, forge(waiting), origin)), mfa.ErrWrongProof)
 	f.login(alice, factor.TypePasskey, device.answer(t, f.challenge(alice), origin))
 }
+
+func TestAPasskeyChallengeDoesNotOutliveADeletedRecord(t *testing.T) {
+	f := newFixture(t)
+	device := newDevice(t)
+	f.enrolPasskey(alice, device)
+	spent := device.answer(t, f.challenge(alice), origin)
+	f.login(alice, factor.TypePasskey, spent)
+	unused := device.answer(t, f.challenge(alice), origin)
+	if err := f.Delete(t.Context(), alice.Issuer, alice.Subject); err != nil {
+		t.Fatal(err)
+	}
+	f.enrolPasskey(alice, device)
+	wantError(t, f.byPasskey(alice, spent), mfa.ErrWrongProof)
+	wantError(t, f.byPasskey(alice, unused), mfa.ErrWrongProof)
+	f.login(alice, factor.TypePasskey, device.answer(t, f.challenge(alice), origin))
+}

@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
@@ -44,12 +45,24 @@ var (
 )
 
 // tellsOfFactors are the kinds of events that a factor comes or goes by.
-var tellsOfFactors = map[EventKind]bool{EventEnrolled: true, EventRemoved: true, EventReset: true}
+var tellsOfFactors = map[EventKind]bool{
+	EventEnrolled: true, EventRemoved: true, EventReset: true, EventEnabled: true, EventDisabled: true,
+}
 
-// formerEmailTime is for how long an address that the person's tokens claimed
-// before is told of changes: whoever takes over the login and changes the
-// address there would otherwise get the notices instead of the owner.
-const formerEmailTime = 7 * 24 * time.Hour
+// formerEmail is an address that the person's tokens claimed before. It is told
+// of changes too: whoever takes over the login and changes the address there
+// would otherwise get the notices instead of the owner.
+type formerEmail struct {
+	Address string    `json:"address"`
+	Until   time.Time `json:"until"` // when it is no longer told
+}
+
+// Bounds of user.FormerEmails. Where there are as many as are kept, the newest
+// is not: further changes of the address do not push the owner's out.
+const (
+	formerEmailTime = 7 * 24 * time.Hour
+	maxFormerEmails = 4
+)
 
 // notice writes down that the person is to be told of a change, and returns
 // what to tell. It is nil when no address is known or they were told often
@@ -84,8 +97,10 @@ func (u *user) notice(kind EventKind, method factor.Type, name string, now time.
 // addresses are those that the person is told at, which may be the same.
 func (u *user) addresses(now time.Time) []string {
 	all := []string{u.Email}
-	if now.Before(u.EmailChangedAt.Add(formerEmailTime)) {
-		all = append(all, u.FormerEmail)
+	for _, former := range u.FormerEmails {
+		if now.Before(former.Until) {
+			all = append(all, former.Address)
+		}
 	}
 	for _, state := range u.states(factor.TypeMagicLink) {
 		if address, err := magiclink.Address(state); err == nil {
@@ -95,16 +110,27 @@ func (u *user) addresses(now time.Time) []string {
 	return all
 }
 
-// claimsEmail keeps the address that today's token claims, and the one before
-// it.
+// claimsEmail keeps the address that today's token claims, and those before it.
 func (u *user) claimsEmail(address string, now time.Time) {
 	if address == "" {
 		return
 	}
 	if u.Email != "" && mailbox.Fold(u.Email) != mailbox.Fold(address) {
-		u.FormerEmail, u.EmailChangedAt = u.Email, now
+		u.claimedEmail(u.Email, now)
 	}
 	u.Email = address
+}
+
+// claimedEmail keeps that the tokens claimed address until now.
+func (u *user) claimedEmail(address string, now time.Time) {
+	until := now.Add(formerEmailTime)
+	u.FormerEmails = slices.DeleteFunc(u.FormerEmails, func(f formerEmail) bool { return !now.Before(f.Until) })
+	same := func(f formerEmail) bool { return mailbox.Fold(f.Address) == mailbox.Fold(address) }
+	if i := slices.IndexFunc(u.FormerEmails, same); i >= 0 {
+		u.FormerEmails[i].Until = until
+	} else if len(u.FormerEmails) < maxFormerEmails {
+		u.FormerEmails = append(u.FormerEmails, formerEmail{Address: address, Until: until})
+	}
 }
 
 // tell hands over what notice made.

@@ -150,3 +150,43 @@ func TestNoticesAreBoundedAndThoseOfFactorsHaveAPartOfTheirOwn(t *testing.T) {
 		t.Errorf("an hour later, told %s", got)
 	}
 }
+
+// Who takes over the login changes the address there as often as they like.
+func TestChangingTheClaimedAddressAgainDoesNotKeepTheOwnerFromBeingTold(t *testing.T) {
+	f, n := newToldFixture(t)
+	caller := f.enrolApp(mfa.Caller{Issuer: alice.Issuer, Subject: "bob", Email: "bob@example.com"}).caller
+	n.take()
+	for i := range 10 {
+		caller.Email = fmt.Sprintf("thief%d@example.net", i)
+		caller = f.enrolApp(caller).caller
+		got := n.take()
+		if len(got) != 1 || !slices.Contains(got[0].To, "bob@example.com") || !slices.Contains(got[0].To, caller.Email) || len(got[0].To) > 5 {
+			t.Fatalf("after %d changes: told %+v", i+1, got)
+		}
+	}
+	caller.Email = "bob@example.com"
+	f.enrolApp(caller)
+	if got := n.take(); len(got) != 1 || len(got[0].To) != 4 || got[0].To[0] != "bob@example.com" {
+		t.Errorf("told %+v", got)
+	}
+}
+
+// A factor that is turned off protects no more than one that is removed.
+func TestNoticesOfCodesDoNotUseUpThoseOfFactorsTurnedOffAndOn(t *testing.T) {
+	f, n := newToldFixture(t)
+	caller := f.enrolApp(mfa.Caller{Issuer: alice.Issuer, Subject: alice.Subject, Email: "alice@example.com"}).caller
+	for range 15 {
+		if _, err := f.ReplaceBackupCodes(t.Context(), caller); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.take()
+	if err := f.Disable(t.Context(), caller, factor.TypeTOTP); err != nil {
+		t.Fatal(err)
+	}
+	f.wantTold(n, mfa.EventDisabled, false, "alice@example.com")
+	if err := f.Enable(t.Context(), caller, factor.TypeTOTP); err != nil {
+		t.Fatal(err)
+	}
+	f.wantTold(n, mfa.EventEnabled, false, "alice@example.com")
+}

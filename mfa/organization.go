@@ -40,10 +40,10 @@ func (u *user) memberships() memberships {
 	return memberships{names: u.Organizations, more: u.MoreOrganizations}
 }
 
-// seen keeps the organizations that today's token claims. Those that a
-// person was ever seen in go on counting.
-func (u *user) seen(caller Caller) {
-	for _, name := range caller.Organizations {
+// seen keeps the organizations that a token claimed. Those that a person was
+// ever seen in go on counting.
+func (u *user) seen(claimed []string) {
+	for _, name := range claimed {
 		switch {
 		case slices.Contains(u.Organizations, name):
 		case len(u.Organizations) < maxOrganizations:

@@ -132,16 +132,19 @@ func (s *Service) load(t transaction, caller Caller, now time.Time) (*user, erro
 // handleSize is the size of a user handle. WebAuthn allows 64 bytes.
 const handleSize = 32
 
-// adopt fills in what a new record lacks, and what today's token says. The handle is a keyed hash of
-// the account: two first setups at once agree on it, and it tells nobody
-// who the person is (WebAuthn L3, 14.6.1).
+// adopt fills in what a new record lacks, and what today's token says. The
+// handle is a keyed hash of the account: two first setups at once agree on it,
+// and it tells nobody who the person is (WebAuthn L3, 14.6.1).
 func (s *Service) adopt(u *user, caller Caller) error {
 	u.Issuer, u.Subject = caller.Issuer, caller.Subject
-	u.seen(caller)
+	u.seen(caller.Organizations)
 	u.claimsEmail(caller.Email, s.now().UTC())
 	if len(u.Handle) == handleSize {
 		return nil
 	}
+	// A record that was deleted may come again, and what was begun before does
+	// not.
+	u.Epoch = newID()
 	hash, err := s.documents.hash("caddy-mfa user handle", []byte(caller.accountKey()))
 	if err != nil {
 		return fmt.Errorf("making user handle: %w", err)

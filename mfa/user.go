@@ -14,9 +14,8 @@ type user struct {
 	Subject string `json:"subject"`
 	// Email is the address that the person's tokens last claimed.
 	Email string `json:"email,omitempty"`
-	// FormerEmail is the one that they claimed until EmailChangedAt.
-	FormerEmail    string    `json:"formerEmail,omitempty"`
-	EmailChangedAt time.Time `json:"emailChangedAt,omitzero"`
+	// FormerEmails are those that they claimed a short time ago, oldest first.
+	FormerEmails []formerEmail `json:"formerEmails,omitempty"`
 	// Organizations are all that the person's tokens have ever claimed.
 	Organizations []string `json:"organizations,omitempty"`
 	// MoreOrganizations says that there were more than are kept.
