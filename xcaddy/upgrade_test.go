@@ -45,6 +45,7 @@ func (b *h2cBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	_, _ = stream.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
 	_ = stream.Flush()
+	//lint:ignore SA1019 The standard library serves no connection that was upgraded to h2c.
 	new(http2.Server).ServeConn(buffered{conn, stream.Reader}, &http2.ServeConnOpts{
 		Settings:       settings,
 		UpgradeRequest: r,
