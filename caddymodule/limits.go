@@ -69,6 +69,7 @@ func (a *App) serviceConfig(state *state, verifier *bearer.Cached, journal mfa.J
 		Store:                state.measured,
 		Near:                 state.near,
 		Keys:                 state.keys,
+		Clock:                state.clock,
 		Kinds:                a.kinds,
 		BackupCodes:          a.BackupCodes,
 		EnrollmentMaxAuthAge: time.Duration(a.EnrollmentMaxAuthAge),

@@ -22,6 +22,7 @@ type metrics struct {
 	decisions     map[api.Decision]prometheus.Counter
 	store         *prometheus.HistogramVec // operation
 	findings      *prometheus.CounterVec   // kind
+	clockSkew     prometheus.Gauge
 
 	all  []prometheus.Collector
 	used atomic.Bool // some configuration with the app has been started
@@ -46,6 +47,10 @@ func newMetrics() *metrics {
 			Namespace: namespace, Subsystem: subsystem, Name: "lockouts_total", Help: "Times that code entry was locked for somebody.",
 		}),
 		decisions: make(map[api.Decision]prometheus.Counter),
+		clockSkew: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "store_clock_skew_seconds",
+			Help: "How far this node's clock is ahead of the store's; 0 for an embedded store, NaN where the store tells no time.",
+		}),
 		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "store_duration_seconds",
 			Help: "Time that the store takes, by operation.", Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12),
@@ -60,7 +65,7 @@ func newMetrics() *metrics {
 	for _, d := range api.Decisions {
 		m.decisions[d] = decisions.WithLabelValues(string(d))
 	}
-	m.all = []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store, m.findings}
+	m.all = []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store, m.findings, m.clockSkew}
 	for _, place := range panics.Places {
 		m.all = append(m.all, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "panics_total",

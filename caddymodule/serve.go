@@ -93,6 +93,7 @@ func (a *App) serve(ctx context.Context) (release func(), err error) {
 		LoginURL:   a.loginURL(),
 		ClientIP:   clientIP,
 		Log:        a.limited,
+		Now:        state.clock.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making API: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/nearcache"
+	"github.com/caddymfa/caddy-mfa/mfa/store/storeclock"
 )
 
 // state is an open store with its keys and what is remembered of it. A reload
@@ -25,6 +26,7 @@ type state struct {
 	keys       *seal.Keys
 	keyFile    *mfa.KeyFile
 	near       *nearcache.Cache
+	clock      *storeclock.Clock
 	assertions *api.AssertionCache
 }
 
@@ -91,13 +93,18 @@ func (a *App) newState(ctx context.Context) (_ *state, end func(), err error) {
 			closeStore()
 		}
 	}()
-	s := &state{store: st, measured: a.metrics.measure(st), assertions: api.NewAssertionCache(nil)}
+	s := &state{store: st, measured: a.metrics.measure(st), clock: storeclock.New(st, nil)}
+	s.assertions = api.NewAssertionCache(s.clock.Now)
+	clock := &clockWatch{clock: s.clock, skew: a.metrics.clockSkew, log: activeLog, now: time.Now}
+	if err := clock.measure(ctx); err != nil {
+		return nil, nil, err
+	}
 	var made mfa.Made
 	if s.keys, made, err = mfa.LoadKeys(ctx, st, a.KeyFile); err != nil {
 		return nil, nil, keyError(err)
 	}
 	a.warnOfNew(made)
-	if s.keyFile, err = a.newKeyFile(st, s.keys); err != nil {
+	if s.keyFile, err = a.newKeyFile(s); err != nil {
 		return nil, nil, fmt.Errorf("key_file: %w", err)
 	}
 	near := mfa.Config{Store: s.measured}
@@ -112,6 +119,7 @@ func (a *App) newState(ctx context.Context) (_ *state, end func(), err error) {
 	var background panics.Group
 	background.Keep(running, panics.Sweep, s.sweep)
 	background.Keep(running, panics.StoreCache, s.near.Run)
+	background.Keep(running, panics.Clock, clock.run)
 	background.Keep(running, panics.Keys, func(ctx context.Context) { followKeys(ctx, s.keyFile, path, activeLog) })
 	opened = true
 	return s, func() {
@@ -123,11 +131,12 @@ func (a *App) newState(ctx context.Context) (_ *state, end func(), err error) {
 
 // newKeyFile makes what keeps the keys in step with their file and the
 // store.
-func (a *App) newKeyFile(st store.Store, keys *seal.Keys) (*mfa.KeyFile, error) {
-	_, shared := st.(store.Shared)
+func (a *App) newKeyFile(s *state) (*mfa.KeyFile, error) {
+	_, shared := s.store.(store.Shared)
 	return mfa.NewKeyFile(mfa.KeyFileConfig{
-		Store:         st,
-		Keys:          keys,
+		Store:         s.store,
+		Keys:          s.keys,
+		Clock:         s.clock,
 		Path:          a.KeyFile,
 		Node:          nodeName(),
 		Shared:        shared,

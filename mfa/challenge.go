@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/storeclock"
 )
 
 // challenge is what a passkey login is begun with. It is not stored: what the
@@ -23,10 +24,6 @@ type challenge struct {
 	expiresAt time.Time // whole seconds
 	id        string    // of a challenge that was opened
 }
-
-// challengeSkew is how far the clocks of two nodes may be apart when a
-// challenge is held against the time at which its key was replaced.
-const challengeSkew = time.Minute
 
 // errNoChallenge is returned for an answer to a challenge that is not, or
 // no longer, one of the person's.
@@ -76,7 +73,7 @@ func (d documents) openChallenge(account, epoch, presented string, lifetime time
 	}
 	// Who has a key that was replaced makes no challenge that outlives those
 	// of before.
-	last := d.keys.Since().Add(KeyPoll + challengeSkew + lifetime)
+	last := d.keys.Since().Add(KeyPoll + storeclock.MaxSkew + lifetime)
 	if id, ok := seal.KeyOf(sealed); !ok || d.keys.Replaced(id) && c.expiresAt.After(last) {
 		return challenge{}, errNoChallenge
 	}

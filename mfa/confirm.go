@@ -120,7 +120,7 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, v
 	credentialKey, err := credentialKey(c.kind, c.proof)
 	var credential factor.Credential
 	if err == nil {
-		credential, err = c.kind.Confirm(before.account(c.account, c.kind.Type()), checked.State, c.proof, now)
+		credential, err = c.kind.Confirm(before.account(c.account, c.kind.Type()), checked.State, c.proof, s.own().UTC())
 	}
 	wrong := errors.Is(err, ErrWrongProof)
 	if err != nil && !(wrong && c.countsFailures) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/storeclock"
 )
 
 // Prefixes of the keys under which documents lie.
@@ -23,6 +24,9 @@ const (
 type documents struct {
 	store store.Store
 	keys  *seal.Keys
+	// clock is that of the store; while it is apart from the own one, nothing
+	// is opened or sealed. Nil for a KeyFile, which follows also then.
+	clock *storeclock.Clock
 }
 
 // label is what a document is sealed under.
@@ -38,12 +42,24 @@ func (d documents) ready() error {
 	if err := d.keys.Err(); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
+	return d.inTime()
+}
+
+// inTime returns store.ErrUnavailable while the clock of this node is too far
+// from that of the store.
+func (d documents) inTime() error {
+	if err := d.clock.Err(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
 	return nil
 }
 
 // open opens the document under key. store.ErrCorrupt is returned when it is
 // none of ours, store.ErrUnavailable when this node lacks the key.
 func (d documents) open(key string, sealed []byte) ([]byte, error) {
+	if err := d.inTime(); err != nil {
+		return nil, err
+	}
 	text, err := d.keys.Open(label(key), sealed)
 	if outOfStep(err) {
 		return nil, fmt.Errorf("%w: opening document: %w", store.ErrUnavailable, err)
@@ -57,6 +73,9 @@ func (d documents) open(key string, sealed []byte) ([]byte, error) {
 // seal seals the document under key. store.ErrUnavailable is returned when
 // this node lacks the key in use.
 func (d documents) seal(key string, text []byte) ([]byte, error) {
+	if err := d.inTime(); err != nil {
+		return nil, err
+	}
 	sealed, err := d.keys.Seal(label(key), text)
 	if outOfStep(err) {
 		return nil, fmt.Errorf("%w: sealing document: %w", store.ErrUnavailable, err)
@@ -67,6 +86,9 @@ func (d documents) seal(key string, text []byte) ([]byte, error) {
 // hash makes a keyed hash. store.ErrUnavailable is returned when this node
 // lacks the key in use.
 func (d documents) hash(label string, secret []byte) ([]byte, error) {
+	if err := d.inTime(); err != nil {
+		return nil, err
+	}
 	hash, err := d.keys.Hash(label, secret)
 	if outOfStep(err) {
 		return nil, fmt.Errorf("%w: hashing: %w", store.ErrUnavailable, err)

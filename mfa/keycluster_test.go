@@ -171,6 +171,7 @@ func TestAKeyThatNobodyHasAnyMoreDoesNotStandInTheWay(t *testing.T) {
 	a, b := f.pair()
 	lost := a.stage().Pair
 	copyFile(t, b.path, a.path) // a's disk was replaced
+	b.follow()
 	f.advance(time.Hour)
 	if r := b.stage(); r.Pair == lost {
 		t.Errorf("the lost key is waited for: %+v", r)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/storeclock"
 )
 
 // KeyPoll is how often a node should call KeyFile.Follow.
@@ -28,6 +29,7 @@ const KeyPoll = 5 * time.Second
 type KeyFile struct {
 	documents documents
 	config    KeyFileConfig
+	now       func() time.Time // of the store
 
 	// changing is held throughout a step of a change, so that they come one
 	// after the other.
@@ -36,7 +38,9 @@ type KeyFile struct {
 	// changed or followed. Nobody holds it for as long as it takes to go
 	// through all documents: the node would miss that the store was closed.
 	taking  sync.Mutex
-	marked  nodeMark // what this node last said of itself
+	marked  nodeMark  // what this node last said of itself
+	saidAt  time.Time // when that was, by the clock of this node
+	seen    sightings
 	markKey string
 }
 
@@ -55,8 +59,11 @@ type KeyFileConfig struct {
 	TokenLifetime time.Duration
 	// Journal is told of changes; nil means nobody is.
 	Journal Journal
-	// Now is the clock; nil means time.Now.
+	// Now is the clock of this node; nil means time.Now. How long this node has
+	// seen what others say of their keys goes by it.
 	Now func() time.Time
+	// Clock is that of the store, by which changes are dated; nil means Now.
+	Clock *storeclock.Clock
 }
 
 // NewKeyFile makes a KeyFile.
@@ -74,9 +81,14 @@ func NewKeyFile(config KeyFileConfig) (*KeyFile, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	now := config.Now
+	if config.Clock != nil {
+		now = config.Clock.Now
+	}
 	return &KeyFile{
 		documents: documents{store: config.Store, keys: config.Keys},
 		config:    config,
+		now:       now,
 		markKey:   markPrefix + newID(),
 	}, nil
 }

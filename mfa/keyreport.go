@@ -68,7 +68,7 @@ func (k *KeyFile) report(ctx context.Context) (KeyReport, keyState, error) {
 	if err != nil {
 		return KeyReport{}, s, err
 	}
-	keys, now := k.documents.keys, k.config.Now().UTC()
+	keys, now := k.documents.keys, k.now().UTC()
 	use := keys.InUse()
 	report := KeyReport{Since: s.since}
 	for _, id := range keys.Sealing() {

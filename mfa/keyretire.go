@@ -45,10 +45,10 @@ func (k *KeyFile) Retire(ctx context.Context, all bool) (Retired, error) {
 			return Retired{}, fmt.Errorf("%w: documents are sealed with %s (%d): rotate again, which seals them anew", ErrKeysNeeded, key.ID, key.Documents)
 		}
 		// Another node may be about to write with the key that it knew.
-		if settled := report.Since.Add(2 * KeyPoll); k.config.Shared && k.config.Now().Before(settled) {
-			return Retired{}, fmt.Errorf("%w: other nodes may take until %s to follow", ErrKeysNeeded, settled.Format(time.RFC3339))
+		if wait := 2*KeyPoll - s.settled; k.config.Shared && wait > 0 {
+			return Retired{}, fmt.Errorf("%w: other nodes may take %s more to follow", ErrKeysNeeded, wait.Round(time.Second))
 		}
-		if key.needed(k.config.Now()) && !all {
+		if key.needed(k.now()) && !all {
 			result.Kept = append(result.Kept, key)
 		} else {
 			result.Removed = append(result.Removed, key)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // Rotation is a change of the sealing keys that has begun.
@@ -112,7 +113,7 @@ func (k *KeyFile) describe(s keyState) Rotation {
 	}
 	slices.SortFunc(r.Nodes, func(a, b NodeKeys) int { return cmp.Compare(a.Node, b.Node) })
 	if k.config.Shared {
-		r.Wait = max(0, s.rotation.At.Add(markWait).Sub(k.config.Now()))
+		r.Wait = max(0, markWait-s.staged)
 	}
 	return r
 }
@@ -143,7 +144,7 @@ func (k *KeyFile) begin(ctx context.Context, gone *rotation) error {
 			return nil // another node was first
 		}
 		staged = true
-		now := k.config.Now().UTC()
+		now := k.now().UTC()
 		if err := t.put(rotationKey, rotation{Pair: pair, At: now, Node: k.config.Node}); err != nil {
 			return err
 		}
@@ -181,7 +182,7 @@ func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	if r.Wait > 0 {
 		return seal.Pair{}, fmt.Errorf("%w: wait %s for them to tell", ErrNodesLackKeys, r.Wait.Round(time.Second))
 	}
-	now := k.config.Now().UTC()
+	now := k.now().UTC()
 	check, err := sealCheck(k.documents.keys, pair, now)
 	if err != nil {
 		return seal.Pair{}, fmt.Errorf("%w: %w", ErrRotationElsewhere, err)
@@ -204,6 +205,7 @@ func (k *KeyFile) Promote(ctx context.Context) (seal.Pair, error) {
 	if err := k.documents.keys.Use(pair, now); err != nil {
 		return seal.Pair{}, err
 	}
+	k.seen.saw(store.Document{Key: checkKey, Value: check}, k.config.Now())
 	k.config.Journal.Record(byOperator(EventSealingKeysMade))
 	for key := range s.marks {
 		s.stale = append(s.stale, key)

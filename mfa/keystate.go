@@ -37,8 +37,8 @@ type nodeMark struct {
 }
 
 const (
-	// markEvery is how often a node repeats its mark, markFresh how old a
-	// mark may be to be of a node that still runs.
+	// markEvery is how often a node repeats its mark, markFresh for how long
+	// another node may see it unchanged before it takes the first for gone.
 	markEvery = 20 * time.Second
 	markFresh = 2 * time.Minute
 
@@ -51,9 +51,12 @@ type keyState struct {
 	check    []byte
 	since    time.Time // of the pair in use, zero for the first
 	rotation *rotation
-	marks    map[string]nodeMark // by key, of the rotation
-	stale    []string            // keys of marks that say nothing any more
-	copied   bool                // onto this store, which is in no audit log yet
+	// settled and staged say how long this node has seen the check, and the
+	// rotation, as they are.
+	settled, staged time.Duration
+	marks           map[string]nodeMark // by key, of the rotation
+	stale           []string            // keys of marks that say nothing any more
+	copied          bool                // onto this store, which is in no audit log yet
 }
 
 // state reads it, in one request.
@@ -63,6 +66,8 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 		return keyState{}, fmt.Errorf("reading key check: %w", err)
 	}
 	s := keyState{marks: make(map[string]nodeMark)}
+	ages := k.seen.look(found, k.config.Now())
+	s.settled, s.staged = ages[checkKey], ages[rotationKey]
 	i := slices.IndexFunc(found, func(d store.Document) bool { return d.Key == checkKey })
 	if i < 0 {
 		return keyState{}, whyNoCheck(func(key string) bool {
@@ -96,7 +101,7 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 			continue
 		}
 		err := readable.decode(d.Key, d.Value, &mark)
-		if err != nil || s.rotation == nil || mark.Pair != s.rotation.Pair || k.config.Now().Sub(mark.At) > markFresh {
+		if err != nil || s.rotation == nil || mark.Pair != s.rotation.Pair || ages[d.Key] > markFresh {
 			s.stale = append(s.stale, d.Key)
 			continue
 		}
@@ -107,10 +112,10 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 
 // mark says whether this node has the pair of r, unless it has said so.
 func (k *KeyFile) mark(ctx context.Context, r rotation) error {
-	now := k.config.Now().UTC()
-	mark := nodeMark{Node: k.config.Node, Pair: r.Pair, Has: k.documents.keys.Hold(r.Pair), At: now}
-	last := k.marked
-	if last.Pair == mark.Pair && last.Has == mark.Has && now.Sub(last.At) < markEvery {
+	now := k.config.Now()
+	mark := nodeMark{Node: k.config.Node, Pair: r.Pair, Has: k.documents.keys.Hold(r.Pair), At: k.now().UTC()}
+	last, since := k.marked, now.Sub(k.saidAt)
+	if last.Pair == mark.Pair && last.Has == mark.Has && 0 <= since && since < markEvery {
 		return nil
 	}
 	// The rotation may have ended in the meantime.
@@ -124,7 +129,7 @@ func (k *KeyFile) mark(ctx context.Context, r rotation) error {
 	if err != nil {
 		return fmt.Errorf("telling of new keys: %w", err)
 	}
-	k.marked = mark
+	k.marked, k.saidAt = mark, now
 	return nil
 }
 

@@ -114,7 +114,7 @@ func (s *Service) verifyCode(ctx context.Context, caller Caller, t factor.Type, 
 		if err := u.Lockout.check(now); err != nil {
 			return err
 		}
-		proven, err := s.spendCode(u, caller.accountKey(), t, code, now)
+		proven, err := s.spendCode(u, caller.accountKey(), t, code, s.own().UTC())
 		switch {
 		case errors.Is(err, factor.ErrSpentProof):
 			return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
+	"github.com/caddymfa/caddy-mfa/mfa/store/storeclock"
 )
 
 // refreshGrace is how long a spent refresh token is still honoured: two
@@ -123,6 +124,6 @@ func (s *session) mayNeed(key seal.KeyID, since time.Time) bool {
 	if s.HashedBy != 0 {
 		return s.HashedBy == key
 	}
-	settled := since.Add(KeyPoll)
+	settled := since.Add(KeyPoll + storeclock.MaxSkew) // an older version dates by its own clock
 	return s.AuthTime.Before(settled) && s.RotatedAt.Before(settled)
 }

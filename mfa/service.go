@@ -18,6 +18,7 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/seal"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 	"github.com/caddymfa/caddy-mfa/mfa/store/nearcache"
+	"github.com/caddymfa/caddy-mfa/mfa/store/storeclock"
 )
 
 // PendingLifetime is how long a setup waits for its confirmation, unless
@@ -86,8 +87,14 @@ type Config struct {
 	// which name the same person in any case; nil means that none are. Callers'
 	// subjects must then be in lower case, as bearer.Identity has them.
 	AddressSubjects func(issuer string) bool
-	// Now is the clock; nil means time.Now.
+	// Now is the clock of this node; nil means time.Now. Only the codes of
+	// authenticator apps, and how old copies of documents are, go by it, where
+	// there is a Clock.
 	Now func() time.Time
+	// Clock is that of the store, by which everything else goes; nil means Now.
+	// While it is too far from Now, the Service reads and writes nothing, and
+	// returns store.ErrUnavailable. Whoever made it has to have it measured.
+	Clock *storeclock.Clock
 }
 
 // Defaults of Config.Fresh and Config.Stale.
@@ -116,7 +123,8 @@ type Service struct {
 	journal              Journal
 	notifier             Notifier
 	addressSubjects      func(issuer string) bool
-	now                  func() time.Time
+	now                  func() time.Time // of the store
+	own                  func() time.Time // of this node
 	// near has what gates ask with every request.
 	near         *nearcache.Cache
 	nearIsOwn    bool
@@ -169,11 +177,15 @@ func New(config Config) (*Service, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	now := config.Now
+	if config.Clock != nil {
+		now = config.Clock.Now
+	}
 	near, own := config.Near, config.Near == nil
 	if own {
 		near = NewNear(config)
 	}
-	documents := documents{store: near.Store(), keys: config.Keys}
+	documents := documents{store: near.Store(), keys: config.Keys, clock: config.Clock}
 	s := &Service{
 		documents:            documents,
 		kinds:                make(map[factor.Type]factor.Kind),
@@ -188,13 +200,14 @@ func New(config Config) (*Service, error) {
 		journal:              config.Journal,
 		notifier:             config.Notifier,
 		addressSubjects:      config.AddressSubjects,
-		now:                  config.Now,
+		now:                  now,
+		own:                  config.Now,
 		near:                 near,
 		nearIsOwn:            own,
 		records:              nearcache.NewView(near, documents.recentOf),
 		enforcements:         nearcache.NewView(near, documents.enforcementOf),
 	}
-	s.signing.documents, s.signing.now = documents, config.Now
+	s.signing.documents, s.signing.now = documents, now
 	s.signing.issuer, s.signing.lifetime = config.AssertionIssuer, tokenLifetime
 	s.signing.near = nearcache.NewView(near, s.signing.open)
 	for _, kind := range config.Kinds {

@@ -36,6 +36,7 @@ const (
 	Mail        Place = "mail"         // the end of a mail server's patience
 	Sweep       Place = "sweep"        // removing records that have run out
 	Keys        Place = "keys"         // following the key file
+	Clock       Place = "clock"        // comparing the node's clock with the store's
 	KeyFetch    Place = "key_fetch"    // fetching or reading the login's keys
 	StoreOpen   Place = "store_open"   // opening a store, or waiting for it
 	StoreCache  Place = "store_cache"  // keeping copies of documents fresh
@@ -49,7 +50,7 @@ func (p Place) serves() bool { return p == Request || p == Gate || p == Demo || 
 
 // Places are all of them.
 var Places = []Place{
-	Request, Gate, Demo, Admin, Start, Stop, Events, Notices, Log, Mail, Sweep, Keys, KeyFetch,
+	Request, Gate, Demo, Admin, Start, Stop, Events, Notices, Log, Mail, Sweep, Keys, Clock, KeyFetch,
 	StoreOpen, StoreCache, StoreWatch, StoreNotify, StoreCall,
 }
 

@@ -48,6 +48,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 	s := newStore(config)
+	s.clocks = newClocks(config, tls)
 	options := []grpc.DialOption{
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connecting, MinConnectTimeout: connectTimeout}),
 		// When no member can be connected to, say so at once.

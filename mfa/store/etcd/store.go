@@ -36,6 +36,7 @@ type Store struct {
 	writer string
 	writes atomic.Uint64
 
+	clocks    *clocks
 	turns     turns.Turns
 	hints     hints
 	facts     *facts
@@ -171,6 +172,9 @@ func (s *Store) shut() error {
 	s.calls.Wait()
 	s.end()
 	s.behind.Wait()
+	if s.clocks != nil {
+		s.clocks.close()
+	}
 	for _, client := range []*clientv3.Client{s.client, s.anonymous} {
 		if client == nil {
 			continue
