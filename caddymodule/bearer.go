@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -34,8 +35,14 @@ type Bearer struct {
 	// by discovery.
 	OIDC string `json:"oidc,omitempty"`
 
-	// HMACSecret is a secret shared with the issuer, 32 bytes or more.
+	// HMACSecret is a secret shared with the issuer, 32 bytes or more. By
+	// default its text is the secret.
 	HMACSecret string `json:"hmac_secret,omitempty"`
+
+	// HMACSecretBase64 says that HMACSecret is base64, in the standard or the
+	// URL alphabet, with padding or without, of the bytes that the issuer signs
+	// with. Default: false.
+	HMACSecretBase64 bool `json:"hmac_secret_base64,omitempty"`
 
 	// Dev makes a local issuer, whose tokens `caddy mfa token` signs, for
 	// trying the product. It works only while every site listens on
@@ -137,6 +144,9 @@ func (b *Bearer) keySource(devIssuerFile string, log *zap.Logger) (bearer.KeySou
 		"hmac_secret": b.HMACSecret != "",
 		"dev":         b.Dev,
 	}
+	if b.HMACSecretBase64 && b.HMACSecret == "" {
+		return nil, errors.New("hmac_secret_base64: there is no hmac_secret that it could say something of: give one, or take it out")
+	}
 	var found []string
 	for _, name := range keySources {
 		if given[name] {
@@ -160,7 +170,7 @@ func (b *Bearer) keySource(devIssuerFile string, log *zap.Logger) (bearer.KeySou
 	case "oidc":
 		keys, err = bearer.OIDC(b.OIDC, bearer.RemoteOptions{Logger: log})
 	case "hmac_secret":
-		keys, err = bearer.HMACSecret([]byte(b.HMACSecret))
+		keys, err = b.hmacKeys()
 	case "dev":
 		keys = bearer.DevKeys(devIssuerFile, log)
 	}
@@ -168,6 +178,13 @@ func (b *Bearer) keySource(devIssuerFile string, log *zap.Logger) (bearer.KeySou
 		return nil, fmt.Errorf("%s: %w", found[0], err)
 	}
 	return keys, nil
+}
+
+func (b *Bearer) hmacKeys() (bearer.KeySource, error) {
+	if b.HMACSecretBase64 {
+		return bearer.HMACSecretBase64(b.HMACSecret)
+	}
+	return bearer.HMACSecret([]byte(b.HMACSecret))
 }
 
 func orNone(names []string) string {

@@ -141,7 +141,7 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 // parse reads
 //
 //	bearer {
-//		jwks_url <url> | jwks_file <path> | public_key <path> | oidc <issuer> | hmac_secret <secret> | dev
+//		jwks_url <url> | jwks_file <path> | public_key <path> | oidc <issuer> | hmac_secret <secret> [base64] | dev
 //		issuer <iss>
 //		audience <aud...>
 //		clock_skew <duration>
@@ -163,7 +163,7 @@ func (b *Bearer) parse(d *caddyfile.Dispenser) error {
 		"jwks_file":   option.Text(&b.JWKSFile),
 		"public_key":  option.Text(&b.PublicKey),
 		"oidc":        option.Text(&b.OIDC),
-		"hmac_secret": option.Text(&b.HMACSecret),
+		"hmac_secret": b.parseHMACSecret,
 		"dev":         option.Flag(&b.Dev),
 		"issuer":      option.Text(&b.Issuer),
 		"audience":    option.Texts(&b.Audience),
@@ -172,6 +172,21 @@ func (b *Bearer) parse(d *caddyfile.Dispenser) error {
 		"claim":       b.parseClaim,
 		"trust_amr":   option.Texts(&b.TrustAMR),
 	}, "claim")
+}
+
+func (b *Bearer) parseHMACSecret(d *caddyfile.Dispenser) error {
+	// The secret itself is in no error: it would end up in logs.
+	switch arguments := d.RemainingArgs(); {
+	case len(arguments) == 0 || arguments[0] == "":
+		return d.Err("hmac_secret: give the secret, best as {env.NAME} or {file.PATH}")
+	case len(arguments) == 2 && arguments[1] == "base64":
+		b.HMACSecretBase64 = true
+		fallthrough
+	case len(arguments) == 1:
+		b.HMACSecret = arguments[0]
+		return nil
+	}
+	return d.Err("hmac_secret: takes the secret, and the word base64 where it is encoded so (quote a secret that has spaces)")
 }
 
 func (b *Bearer) parseClaim(d *caddyfile.Dispenser) error {

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,6 +41,7 @@ func TestATokenOfEachKindOfIssuerIsAccepted(t *testing.T) {
 		"jwks_file":             {"jwks_file ./keys.json", fromIssuer},
 		"public_key":            {"public_key ./key.pem", fromIssuer},
 		"hmac_secret":           {"hmac_secret " + testSecret, fromSecret},
+		"hmac_secret base64":    {"hmac_secret " + base64.StdEncoding.EncodeToString([]byte(testSecret)) + " base64", fromSecret},
 		"hmac_secret {env.*}":   {"hmac_secret {env.MFA_TEST_SECRET}", fromSecret},
 		"hmac_secret {file.*}":  {"hmac_secret {file." + secretFile + "}", fromSecret},
 		"hmac_secret {$SECRET}": {"hmac_secret {$MFA_TEST_SECRET}", fromSecret},

@@ -46,7 +46,7 @@ func (h *Handler) verifySetup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return confirmError(err, "MFA setup verification failed")
 	}
-	return h.writePair(w, "MFA setup verified and enabled", grant)
+	return h.writePair(w, r, "MFA setup verified and enabled", grant)
 }
 
 // completeRegistration serves POST /mfa/passkey/complete-registration.
@@ -67,7 +67,7 @@ func (h *Handler) completeRegistration(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return confirmError(err, "Passkey registration failed")
 	}
-	return h.writePair(w, "Passkey registration completed", grant)
+	return h.writePair(w, r, "Passkey registration completed", grant)
 }
 
 // present treats a JSON null like a member that is absent.

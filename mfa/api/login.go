@@ -55,7 +55,7 @@ func (h *Handler) verifyLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return loginError(err)
 	}
-	return h.writePair(w, "MFA verification successful", grant)
+	return h.writePair(w, r, "MFA verification successful", grant)
 }
 
 // requireLoginProof refuses a request that does not bring exactly one proof

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddymfa/caddy-mfa/mfa"
 )
 
@@ -42,7 +44,8 @@ type signOutData struct {
 const nothingEnded = `No session was ended: send the fullAccessToken or the cookie of the one that shall end, or "everywhere": true.`
 
 // writePair answers with the token pair and sets the cookie.
-func (h *Handler) writePair(w http.ResponseWriter, message string, g *mfa.Grant) error {
+func (h *Handler) writePair(w http.ResponseWriter, r *http.Request, message string, g *mfa.Grant) error {
+	h.warnOfLength(r, len(g.Assertion))
 	setCookie(w, g.Cookie, int(g.ExpiresAt.Sub(h.now())/time.Second))
 	return writeJSON(w, http.StatusOK, pairAnswer{
 		Success:         true,
@@ -52,6 +55,26 @@ func (h *Handler) writePair(w http.ResponseWriter, message string, g *mfa.Grant)
 		ExpiresAt:       g.ExpiresAt,
 		BackupCodesVoid: g.CodesVoid,
 	})
+}
+
+// otherHeaders is what a request has beside the assertion, in bytes.
+const otherHeaders = 1 << 10
+
+// warnOfLength tells the operator of an assertion that this server will not
+// take back: its header would be longer than the server reads.
+func (h *Handler) warnOfLength(r *http.Request, length int) {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return
+	}
+	limit := server.MaxHeaderBytes
+	if limit <= 0 {
+		limit = http.DefaultMaxHeaderBytes
+	}
+	if length+otherHeaders > limit {
+		h.log.Warn("fullAccessToken is too long for this server to take back: clients that send it get 431; raise max_header_size in the global option servers",
+			zap.Int("bytes", length), zap.Int("max_header_bytes", limit))
+	}
 }
 
 // setCookie sets the cookie that carries an assertion, for maxAge seconds.
@@ -95,7 +118,7 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.writePair(w, "MFA session refreshed", grant)
+	return h.writePair(w, r, "MFA session refreshed", grant)
 }
 
 // signOut serves POST /mfa/sign-out.

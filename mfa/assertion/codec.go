@@ -50,7 +50,7 @@ func (c *Codec) Sign(claims Claims, now time.Time) (string, error) {
 		return "", errors.New("signing assertion: a claim is missing or not valid UTF-8")
 	}
 	if claims.Bearer != "" {
-		sealed, err := c.sealer.Seal(bearerLabel(claims.ID), []byte(claims.Bearer))
+		sealed, err := c.sealer.Seal(bearerLabel(claims.ID), pack(claims.Bearer))
 		if err != nil {
 			return "", fmt.Errorf("sealing access token: %w", err)
 		}
@@ -129,7 +129,9 @@ func (c *Codec) accept(p *payload, now time.Time) (Claims, error) {
 	if err != nil {
 		return Claims{}, invalid("its access token does not open with these keys")
 	}
-	claims.Bearer = string(text)
+	if claims.Bearer, err = unpack(text); err != nil {
+		return Claims{}, invalid("its access token does not unpack")
+	}
 	return claims, nil
 }
 

@@ -22,8 +22,9 @@ var ErrUnknownKey = fmt.Errorf("%w: it is of no key that counts now", ErrInvalid
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }
 
 // maxToken bounds an assertion, in bytes: one that carries an access token of
-// 8 KiB, which base64 makes longer twice, fits.
-const maxToken = 24 << 10
+// 32 KiB, which base64 makes longer twice where it cannot be packed, fits with
+// all its claims.
+const maxToken = 80 << 10
 
 // headerStart is what every header begins with, whatever its key. Its 18
 // bytes are whole groups of base64.

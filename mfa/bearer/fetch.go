@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -34,14 +36,18 @@ type RemoteOptions struct {
 // JWKSURL is a JWK set (RFC 7517 section 5) at an http or https URL.
 //
 // Keys are fetched when the first token comes, again once they are 15
-// minutes old (while the old ones go on being used), and when a token
-// names a key that is not among them. After a fetch, also one that
+// minutes old (while the old ones go on being used), when a token
+// names a key that is not among them, and when none of the keys that may be
+// the token's verifies it, as an issuer may change a key and keep its name.
+// After a fetch, also one that
 // failed, there is none for 30 s; only until there have been any keys at
 // all it is 1 s, doubling up to 30 s. Keys are honoured for 24 h while
 // the issuer cannot be reached, then Verify returns ErrKeysUnavailable.
 //
-// A set with no usable key counts as a failed fetch. Symmetric keys in it
-// are not used. Over plain http anyone on the way can put in keys of
+// An object whose members are PEM certificates or public keys, called as the
+// keys are, counts as a set too. A key that cannot be used is passed over,
+// with one warning. A set with no usable key counts as a failed fetch.
+// Symmetric keys in it are not used. Over plain http anyone on the way can put in keys of
 // their own: it is for hosts that are reached over loopback or a trusted
 // network only, and the logger is warned.
 func JWKSURL(rawURL string, options RemoteOptions) (KeySource, error) {
@@ -96,8 +102,26 @@ func parseRemote(what, rawURL string) (*url.URL, error) {
 }
 
 type fetcher struct {
-	client *http.Client
-	log    *zap.Logger
+	client  *http.Client
+	log     *zap.Logger
+	skipped *skippedWarning
+}
+
+// skippedWarning tells of keys that cannot be used once, and again when the
+// reasons change, not with every fetch.
+type skippedWarning struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (w *skippedWarning) warn(log *zap.Logger, address *url.URL, reasons []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(reasons) > 0 && !slices.Equal(reasons, w.told) {
+		log.Warn("passing over keys that cannot be used",
+			zap.Stringer("url", address), zap.Strings("reasons", reasons))
+	}
+	w.told = reasons
 }
 
 func newFetcher(options RemoteOptions, address *url.URL) fetcher {
@@ -121,7 +145,7 @@ func newFetcher(options RemoteOptions, address *url.URL) fetcher {
 		client.Transport = transport
 	}
 	client.CheckRedirect = checkRedirect
-	return fetcher{client: &client, log: log}
+	return fetcher{client: &client, log: log, skipped: new(skippedWarning)}
 }
 
 func checkRedirect(request *http.Request, via []*http.Request) error {
@@ -144,9 +168,7 @@ func (f fetcher) keys(ctx context.Context, address *url.URL) (*keySet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetching %s: %w", address, err)
 	}
-	for _, reason := range skipped {
-		f.log.Debug("passing over a key", zap.Stringer("url", address), zap.Error(reason))
-	}
+	f.skipped.warn(f.log, address, skipped.unreadable())
 	return set, nil
 }
 

@@ -44,8 +44,8 @@ func JWKSFile(path string, log *zap.Logger) (KeySource, error) {
 	source := newFileSource(path, log)
 	source.parse = func(data []byte) (*keySet, error) {
 		set, skipped, err := parseJWKS(data, true)
-		for _, reason := range skipped {
-			source.log.Warn("passing over a key", zap.String("file", path), zap.String("reason", reason.Error()))
+		if reasons := skipped.unreadable(); len(reasons) > 0 {
+			source.log.Warn("passing over keys that cannot be used", zap.String("file", path), zap.Strings("reasons", reasons))
 		}
 		return set, err
 	}
@@ -97,6 +97,10 @@ func (f *fileSource) lookup(_ context.Context, q query) ([]key, error) {
 	}
 	return q.in(set)
 }
+
+// newer returns none: lookup has looked at the file, and does again a second
+// later.
+func (f *fileSource) newer(context.Context, query, []key) []key { return nil }
 
 // look loads the file when the last look is old enough. A clock that was
 // set back is no reason to wait. The caller holds the lock.

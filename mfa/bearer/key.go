@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -18,7 +19,8 @@ const (
 	// maxTried bounds how many keys are tried for a token that names none.
 	maxTried = 16
 
-	// algEd25519 is RFC 9864's name for EdDSA with an Ed25519 key.
+	// algEd25519 is RFC 9864's name for EdDSA with an Ed25519 key. A key may
+	// have one name and its tokens the other: the algorithm is the same.
 	algEd25519 = "Ed25519"
 )
 
@@ -85,7 +87,9 @@ func newKey(id, alg string, material any) (key, error) {
 		if !slices.Contains(algorithms, alg) {
 			return key{}, fmt.Errorf("algorithm %q does not fit the key", alg)
 		}
-		algorithms = []string{alg}
+		if !slices.Contains(ed25519Algorithms, alg) {
+			algorithms = []string{alg}
+		}
 	}
 	return key{id: id, algorithms: algorithms, material: material}, nil
 }
@@ -99,21 +103,27 @@ type keySet struct {
 	nameless bool
 }
 
-// find returns the keys to try for a token, at most maxTried of them and
-// in the order of the set: those called keyID that fit algorithm, or all
-// that fit when keyID is empty. Known is false when newer keys might have
-// what these have not.
-func (s *keySet) find(keyID, algorithm string) (fitting []key, known bool) {
+// find returns the keys to try for a token, at most maxTried of them and in
+// the order of the set: all that fit algorithm, but for those whose name is
+// another than keyID. A key without a name may be the one that the token
+// means. Keys called keyID come first.
+func (s *keySet) find(keyID, algorithm string) []key {
+	var fitting, unnamed []key
 	for _, k := range s.keys {
-		if keyID != "" && !s.nameless {
-			if k.id != keyID {
-				continue
-			}
-			known = true
-		}
-		if slices.Contains(k.algorithms, algorithm) && len(fitting) < maxTried {
+		switch {
+		case !slices.Contains(k.algorithms, algorithm):
+		case keyID == "" || s.nameless || k.id == keyID:
 			fitting = append(fitting, k)
+		case k.id == "":
+			unnamed = append(unnamed, k)
 		}
 	}
-	return fitting, known || len(fitting) > 0
+	fitting = append(fitting, unnamed...)
+	return fitting[:min(len(fitting), maxTried)]
+}
+
+// same reports whether k and other have the same public key.
+func (k key) same(other key) bool {
+	material, ok := k.material.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && material.Equal(other.material)
 }

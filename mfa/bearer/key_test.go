@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"slices"
@@ -37,7 +38,8 @@ func TestAKeyIsUsedOnlyWithItsOwnAlgorithms(t *testing.T) {
 		{"P-384", p384Key(), object{"key_ops": []string{"verify"}}, []string{"ES384"}},
 		{"P-521", p521Key(), object{"alg": "ES512"}, []string{"ES512"}},
 		{"Ed25519", ed25519Key(), nil, []string{"EdDSA", "Ed25519"}},
-		{"Ed25519 for EdDSA", ed25519Key(), object{"alg": "EdDSA"}, []string{"EdDSA"}},
+		{"Ed25519 for EdDSA", ed25519Key(), object{"alg": "EdDSA"}, []string{"EdDSA", "Ed25519"}},
+		{"Ed25519 by its name of RFC 9864", ed25519Key(), object{"alg": "Ed25519"}, []string{"EdDSA", "Ed25519"}},
 		{"secret", secret, nil, []string{"HS256", "HS384", "HS512"}},
 		{"secret for HS384", secret, object{"alg": "HS384"}, []string{"HS384"}},
 	} {
@@ -107,7 +109,7 @@ func unusable() map[string]object {
 		"Ed448":                       jwkOf(ed25519Key(), object{"crv": "Ed448"}),
 		"short secret":                {"kty": "oct", "k": b64(secret[:31])},
 		"unknown type":                {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA"},
-		"kid of the wrong kind":       jwkOf(p256Key(), object{"kid": 1}),
+		"kid of the wrong kind":       jwkOf(p256Key(), object{"kid": true}),
 		"no members":                  {},
 	}
 }
@@ -180,6 +182,43 @@ func TestASecretMustHave32Bytes(t *testing.T) {
 		wantInvalid(t, verifier, sign(object{"alg": alg}, claimsAt(c, nil), given), "signature does not verify")
 	}
 	wantInvalid(t, verifier, sign(object{"alg": "ES256"}, claimsAt(c, nil), p256Key()), "no known key fits")
+}
+
+func TestASecretMayBeGivenInBase64(t *testing.T) {
+	c := newClock()
+	bytes := slices.Concat([]byte{0xfb, 0xff, 0xfe}, secret[:31]) // has + and / in base64, and two = at its end
+	for name, encoded := range map[string]string{
+		"standard":           base64.StdEncoding.EncodeToString(bytes),
+		"without padding":    base64.RawStdEncoding.EncodeToString(bytes),
+		"URL":                base64.URLEncoding.EncodeToString(bytes),
+		"URL, not padded":    base64.RawURLEncoding.EncodeToString(bytes),
+		"with a line break":  base64.StdEncoding.EncodeToString(bytes) + "\n",
+		"with one in it too": base64.StdEncoding.EncodeToString(bytes)[:20] + "\n" + base64.StdEncoding.EncodeToString(bytes)[20:],
+	} {
+		keys, err := bearer.HMACSecretBase64(encoded)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		verifier := newVerifier(t, bearer.Config{Keys: keys}, c)
+		wantIdentity(t, verifier, sign(object{"alg": "HS256"}, claimsAt(c, nil), bytes))
+		wantInvalid(t, verifier, sign(object{"alg": "HS256"}, claimsAt(c, nil), []byte(encoded)), "signature does not verify")
+	}
+	for name, test := range map[string]struct{ encoded, want string }{
+		"no base64":                       {"not base64, but a long enough text it is!", "it is not base64: take out the word base64"},
+		"cut short":                       {base64.StdEncoding.EncodeToString(bytes)[:45], "it is not base64"},
+		"too short when it is decoded":    {base64.StdEncoding.EncodeToString(bytes[:31]), "decoded from base64: HMAC secret has 31 bytes"},
+		"empty":                           {"", "decoded from base64: HMAC secret has 0 bytes"},
+		"padding, and something after it": {base64.StdEncoding.EncodeToString(bytes) + "AAAA", "it is not base64"},
+	} {
+		_, err := bearer.HMACSecretBase64(test.encoded)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+		if err != nil && test.encoded != "" && strings.Contains(err.Error(), test.encoded) {
+			t.Errorf("%s: the error holds the secret", name)
+		}
+	}
 }
 
 func pemOf(kind string, der []byte) []byte {

@@ -61,17 +61,46 @@ func (r *remoteSource) lookup(ctx context.Context, q query) ([]key, error) {
 	if running == nil {
 		return keys, err
 	}
+	if err := wait(ctx, running); err != nil {
+		return nil, err
+	}
+	keys, _, err = r.current(q, false)
+	return keys, err
+}
+
+// newer has the keys fetched, unless the last fetch is too recent. A fetch
+// that fails or takes too long is no reason for another answer: the keys at
+// hand count as long as lookup returns them, and they have decided.
+func (r *remoteSource) newer(ctx context.Context, q query, tried []key) []key {
+	untried := func(mayWait bool) (keys []key, running <-chan struct{}) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		// Somebody else's fetch may have ended since tried were looked up.
+		if keys = q.untried(r.set, tried); len(keys) == 0 && mayWait {
+			r.start(q.now)
+			running = r.running
+		}
+		return keys, running
+	}
+	keys, running := untried(true)
+	if running != nil && wait(ctx, running) == nil {
+		keys, _ = untried(false)
+	}
+	return keys
+}
+
+// wait waits for the end of a fetch.
+func wait(ctx context.Context, running <-chan struct{}) error {
 	patience := time.NewTimer(fetchPatience)
 	defer patience.Stop()
 	select {
 	case <-running:
+		return nil
 	case <-patience.C:
-		return nil, unavailable(errors.New("the issuer has not answered yet"))
+		return unavailable(errors.New("the issuer has not answered yet"))
 	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
+		return unavailable(ctx.Err())
 	}
-	keys, _, err = r.current(q, false)
-	return keys, err
 }
 
 // current answers from the keys at hand. When these do not do and mayWait
@@ -87,12 +116,8 @@ func (r *remoteSource) current(q query, mayWait bool) (keys []key, running <-cha
 		if age > refreshAge {
 			r.start(q.now)
 		}
-		fitting, known := r.set.find(q.keyID, q.algorithm)
-		if len(fitting) > 0 {
+		if fitting := r.set.find(q.keyID, q.algorithm); len(fitting) > 0 {
 			return fitting, nil, nil
-		}
-		if known {
-			return nil, nil, errUnknownKey
 		}
 	}
 	if mayWait {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -358,13 +359,99 @@ func TestAClockSetBackDoesNotStopFetching(t *testing.T) {
 	})
 }
 
-func TestAKnownKidWithAnotherAlgorithmFetchesNothing(t *testing.T) {
+func TestAKnownKidWithAnotherAlgorithmFetchesOnceInThirtySeconds(t *testing.T) {
 	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, _ string) {
 		wantIdentity(t, verifier, a)
 		site.wantFetches(t, 1)
-		c.Advance(time.Minute)
-		wantInvalid(t, verifier, sign(object{"alg": "ES384", "kid": "a"}, claimsAt(c, nil), p384Key()), "no known key fits")
+		c.Advance(29 * time.Second)
+		changed := sign(object{"alg": "ES384", "kid": "a"}, claimsAt(c, nil), p384Key())
+		wantInvalid(t, verifier, changed, "no known key fits")
 		site.wantFetches(t, 0)
+		c.Advance(time.Second)
+		// An issuer may change the type of its key and keep the name.
+		site.set(func(s *issuerSite) { s.keys = jwks(jwkOf(p384Key(), object{"kid": "a"})) })
+		wantIdentity(t, verifier, changed)
+		wantInvalid(t, verifier, a, "no known key fits")
+		site.wantFetches(t, 1)
+	})
+}
+
+func TestAKeyThatIsChangedUnderItsNameIsFetchedWithinThirtySeconds(t *testing.T) {
+	for name, more := range map[string]object{"the same kid": {"kid": "a"}, "a number": {"kid": 7}, "no kid": nil} {
+		for inTokens, header := range map[string]object{"as in the set": more, "of their own": {"kid": "x"}} {
+			if more["kid"] != nil && inTokens == "of their own" {
+				continue
+			}
+			t.Run(name+", in tokens one "+inTokens, func(t *testing.T) {
+				remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, _, _ string) {
+					token := func(key any) string {
+						all := object{"alg": "ES256"}
+						maps.Copy(all, header)
+						return sign(all, claimsAt(c, nil), key)
+					}
+					publish := func(key any) {
+						site.set(func(s *issuerSite) { s.keys = jwks(jwkOf(key, more)) })
+					}
+					publish(p256Key())
+					wantIdentity(t, verifier, token(p256Key()))
+					site.wantFetches(t, 1)
+					publish(p256Other())
+					c.Advance(29 * time.Second)
+					wantInvalid(t, verifier, token(p256Other()), "signature does not verify")
+					site.wantFetches(t, 0)
+					c.Advance(time.Second)
+					wantIdentity(t, verifier, token(p256Other()))
+					wantInvalid(t, verifier, token(p256Key()), "signature does not verify")
+					site.wantFetches(t, 1)
+				})
+			})
+		}
+	}
+}
+
+func TestAFloodOfForgedSignaturesFetchesOnceInThirtySeconds(t *testing.T) {
+	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, _ string) {
+		wantIdentity(t, verifier, a)
+		site.wantFetches(t, 1)
+		forged := sign(object{"alg": "ES256", "kid": "a"}, claimsAt(c, nil), p256Other())
+		for range 3 {
+			c.Advance(30 * time.Second)
+			var wait sync.WaitGroup
+			for range 8 {
+				wait.Go(func() {
+					for range 10 {
+						if _, err := verifier.Verify(context.Background(), forged); !errors.Is(err, bearer.ErrInvalidToken) {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wait.Wait()
+			wantIdentity(t, verifier, a)
+			site.wantFetches(t, 1)
+		}
+	})
+}
+
+func TestAForgedSignatureIsRefusedWhileTheIssuerIsAway(t *testing.T) {
+	remote(t, func(t *testing.T, site *issuerSite, c *clock, verifier *bearer.Verifier, a, _ string) {
+		wantIdentity(t, verifier, a)
+		forged := sign(object{"alg": "ES256", "kid": "a"}, claimsAt(c, object{"exp": c.Now().Add(time.Hour).Unix()}), p256Other())
+		for _, change := range []func(*issuerSite){
+			func(s *issuerSite) { s.failing = true },
+			func(s *issuerSite) { s.failing, s.hanging = false, true },
+		} {
+			site.set(change)
+			c.Advance(time.Minute)
+			began := time.Now()
+			wantInvalid(t, verifier, forged, "signature does not verify")
+			if waited := time.Since(began); waited > 3*time.Second {
+				t.Errorf("the request waited %v", waited)
+			}
+			time.Sleep(6 * time.Second) // in the bubble: the hanging fetch gives up
+			wantIdentity(t, verifier, a)
+			wantInvalid(t, verifier, forged, "signature does not verify")
+		}
 	})
 }
 
