@@ -12,10 +12,10 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
 )
 
-// VerifySetup confirms the caller's pending setup of type t: from then on
-// the factor counts, its backup codes are the valid ones if the same caller
-// was shown them, and every other pending setup is void. The person has shown the factor by it, so a session
-// begins.
+// VerifySetup confirms the caller's pending setup of type t. From then on the
+// factor counts, the backup codes that came with it are valid if this caller was
+// shown them, and every other pending setup is void. The person has shown the
+// factor by it, so a session begins.
 //
 // ErrUnknownType or ErrTypeUnavailable is returned for a type that cannot
 // be, a *StepUpError when the person has a factor already and has not shown
@@ -39,7 +39,7 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 			return nil, err
 		}
 	}
-	shown, voided, err := s.confirm(ctx, confirmation{
+	done, err := s.confirm(ctx, confirmation{
 		kind:           kind,
 		account:        caller.accountKey(),
 		proof:          proof,
@@ -54,11 +54,11 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 		}
 		return nil, err
 	}
-	grant, err := s.grant(ctx, caller, shown)
+	grant, err := s.grant(ctx, caller, done.shown)
 	if err != nil {
 		return nil, err
 	}
-	grant.CodesVoid = voided
+	grant.CodesVoid = done.codesVoid
 	return grant, nil
 }
 
@@ -67,7 +67,7 @@ func (s *Service) VerifySetup(ctx context.Context, caller Caller, t factor.Type,
 // the mailbox; whoever began the setup had shown a factor, or there was
 // none, and each factor that is confirmed voids the setups that wait.
 func (s *Service) confirmLink(ctx context.Context, account string, link OpenedLink) error {
-	_, _, err := s.confirm(ctx, confirmation{
+	_, err := s.confirm(ctx, confirmation{
 		kind:    s.kinds[factor.TypeMagicLink],
 		account: account,
 		proof:   factor.Proof{Token: link.Token},
@@ -104,18 +104,17 @@ type credentialOwner struct {
 // one update, over the record and, where the kind of factor has unique
 // credentials, that of the credential. The check, which may cost a caller
 // little and us much, stays out of the update, behind which others wait; the
-// update holds only for the setup that was checked. Voided says that the codes
-// that came with the setup do not count.
-func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, voided bool, err error) {
+// update holds only for the setup that was checked.
+func (s *Service) confirm(ctx context.Context, c confirmation) (done enrolment, err error) {
 	now := s.now().UTC()
 	userKey := userPrefix + c.account
 	before := &user{}
 	if err := s.documents.read(ctx, userKey, before); err != nil {
-		return session{}, false, fmt.Errorf("confirming setup: %w", err)
+		return enrolment{}, fmt.Errorf("confirming setup: %w", err)
 	}
 	checked, err := c.pending(before, now)
 	if err != nil {
-		return session{}, false, err
+		return enrolment{}, err
 	}
 	credentialKey, err := credentialKey(c.kind, c.proof)
 	var credential factor.Credential
@@ -124,13 +123,9 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, v
 	}
 	wrong := errors.Is(err, ErrWrongProof)
 	if err != nil && !(wrong && c.countsFailures) {
-		return session{}, false, fmt.Errorf("confirming setup: %w", err)
+		return enrolment{}, fmt.Errorf("confirming setup: %w", err)
 	}
 	refusal := err
-	var (
-		confirmed Event
-		told      *Notice
-	)
 	keys := []string{userKey}
 	if !wrong && credentialKey != "" {
 		keys = append(keys, credentialKey)
@@ -158,52 +153,69 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (shown session, v
 				return err
 			}
 		}
-		f := userFactor{
+		done, err = s.enrol(u, c, *pending, userFactor{
 			ID:        newID(),
 			Type:      c.kind.Type(),
 			Name:      credential.Name,
 			CreatedAt: now,
 			State:     credential.State,
 			UniqueKey: credentialKey,
-		}
-		// Before the factor is added, which may end the session that asks.
-		codes, acr := c.codes(u, pending, now)
-		voided = len(pending.BackupCodes) > len(codes)
-		addresses, replaced := u.addresses(now), f.Type != factor.TypePasskey && u.configured(f.Type)
-		if err := u.addFactor(f); err != nil {
+		}, now)
+		if err != nil {
 			return err
-		}
-		if c.caller != nil {
-			proven, err := enrolmentEvidence(&f)
-			if err != nil {
-				return err
-			}
-			if len(codes) > 0 {
-				u.setBackupCodes(codes, stronger(acr, proven.acr), c.caller.Session)
-			}
-			shown = s.begin(u, proven, now)
-		}
-		confirmed = u.event(EventEnrolled, string(f.Type), c.client)
-		if told = u.notice(EventEnrolled, f.Type, f.Name, now, addresses...); told != nil {
-			told.Replaced = replaced
 		}
 		return t.put(userKey, u)
 	}, keys...)
 	if err != nil {
-		return session{}, false, fmt.Errorf("confirming setup: %w", err)
+		return enrolment{}, fmt.Errorf("confirming setup: %w", err)
 	}
 	if refusal != nil {
-		return session{}, false, refusal
+		return enrolment{}, refusal
 	}
-	s.journal.Record(confirmed)
-	s.tell([]*Notice{told}, c.client, false)
-	return shown, voided, nil
+	s.journal.Record(done.event)
+	s.tell([]*Notice{done.told}, c.client, false)
+	return done, nil
+}
+
+// enrolment is a setup that was confirmed.
+type enrolment struct {
+	shown session // that the confirmation began, for a caller
+	// codesVoid says that the codes that came with the setup do not count.
+	codesVoid bool
+	event     Event
+	told      *Notice
+}
+
+// enrol adds f, which setup was for, to the factors of u.
+func (s *Service) enrol(u *user, c confirmation, setup pendingSetup, f userFactor, now time.Time) (done enrolment, err error) {
+	// Before the factor is added, which may end the session that asks.
+	codes, acr := c.codes(u, setup, now)
+	done.codesVoid = len(setup.BackupCodes) > len(codes)
+	addresses, replaced := u.addresses(now), f.Type != factor.TypePasskey && u.configured(f.Type)
+	if err := u.addFactor(f); err != nil {
+		return enrolment{}, err
+	}
+	if c.caller != nil {
+		proven, err := enrolmentEvidence(&f)
+		if err != nil {
+			return enrolment{}, err
+		}
+		if len(codes) > 0 {
+			u.setBackupCodes(codes, stronger(acr, proven.acr), c.caller.Session)
+		}
+		done.shown = s.begin(u, proven, now)
+	}
+	done.event = u.event(EventEnrolled, string(f.Type), c.client)
+	if done.told = u.notice(EventEnrolled, f.Type, f.Name, now, addresses...); done.told != nil {
+		done.told.Replaced = replaced
+	}
+	return done, nil
 }
 
 // codes returns the codes that came with setup if they count: if the one who
 // confirms it is who was shown them, which is the session that began it, or
 // the access token alone. acr is what that session has shown, "" without one.
-func (c confirmation) codes(u *user, setup *pendingSetup, now time.Time) (codes [][]byte, acr string) {
+func (c confirmation) codes(u *user, setup pendingSetup, now time.Time) (codes [][]byte, acr string) {
 	if c.caller == nil || u.begunBy(*c.caller, now) != setup.Begun {
 		return nil, ""
 	}
