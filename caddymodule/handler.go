@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddymfa/caddy-mfa/mfa/api"
+	"github.com/caddymfa/caddy-mfa/mfa/gate"
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 )
 
@@ -81,6 +82,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		return false
 	}
 	h.app.upgrades.Strip(r)
+	gate.TrimHost(r)
 	route, ours := h.find(r)
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		// Serving a route would undo the refusal of whatever stands before

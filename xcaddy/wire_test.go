@@ -152,7 +152,7 @@ func TestAStolenCookieBesideOnesOwnTokenNeverArrives(t *testing.T) {
 // otherPaths tell some backends of another path than the one that was asked for.
 var otherPaths = []string{
 	"X-Original-URL", "x-original-url", "X_Original_URL", "X.Original.URL", "X!Original~URL", "X-Rewrite-URL", "X_REWRITE_URL", "x~rewrite-url",
-	"Script-Name", "SCRIPT_NAME", "Script~Name",
+	"Script-Name", "SCRIPT_NAME", "Script~Name", "X-Script-Name", "X_SCRIPT_NAME",
 }
 
 func TestNoHeaderLeadsABackendPastTheGate(t *testing.T) {

@@ -63,8 +63,9 @@ func beginsLike(name, prefix string) bool {
 }
 
 // otherPaths are headers from which some servers take the path, if they are
-// there: frameworks behind IIS the first two, gunicorn the part in front of it.
-var otherPaths = []string{"x-original-url", "x-rewrite-url", "script-name"}
+// there: frameworks behind IIS the first two; gunicorn, and the usual
+// middleware for WSGI behind a proxy, the part in front that they cut off.
+var otherPaths = []string{"x-original-url", "x-rewrite-url", "script-name", "x-script-name"}
 
 // StripPaths takes out of a request the headers, in every spelling, from which
 // a backend may take another path than the one that a gate has judged.

@@ -41,6 +41,8 @@ type state struct {
 	taken []taken
 	// replaced says that nothing is left of the path that was asked for.
 	replaced bool
+	// restored says that what was asked for has been put back.
+	restored bool
 	// mayFail says that some of them may have ended in an error.
 	mayFail bool
 	// root is the folder that files are served from, "" when it is not known.
@@ -133,6 +135,7 @@ func (p place) below(r *route) place {
 	if len(r.sets) > 0 {
 		p.under = append(slices.Clone(p.under), r)
 		r.pathDecides = r.pathDecides || r.readsPath(p.server.fromPath)
+		r.clientDecides = slices.ContainsFunc(r.sets, hasOfClient)
 	}
 	if hosts := r.hosts(); len(hosts) > 0 {
 		p.site = p.server.site(hosts)
@@ -242,6 +245,7 @@ func (p place) handle(h *handler, st state) state {
 		_ = json.Unmarshal(h.config, &r)
 		st = st.rewritten(&r, "rewrite")
 		st.replaced = st.replaced || r.replaces()
+		st.restored = st.restored || r.restores()
 	case "subroute":
 		before := st
 		st = p.walk(h.routes, st)
@@ -324,6 +328,7 @@ func (p place) proxy(h *handler, st state) state {
 	if config.Rewrite != nil {
 		there = st.rewritten(config.Rewrite, "reverse_proxy's rewrite")
 		asAsked = asAsked && !config.Rewrite.replaces()
+		there.restored = there.restored || config.Rewrite.restores()
 	}
 	p.upstream(h.name, dials(string(config.Upstreams)+string(config.DynamicUpstreams)), there, asAsked)
 	st.mayFail = true

@@ -32,6 +32,10 @@ func (r *rewriting) replaces() bool {
 	return path != "" && !strings.Contains(strings.ReplaceAll(path, "{http.error.", ""), "{")
 }
 
+// restores reports whether it makes the path the one that was asked for again,
+// which stays what it was for a request that a gate has refused.
+func (r *rewriting) restores() bool { return strings.Contains(r.path(), "{http.request.orig_uri}") }
+
 // mayReach reports whether a path that a gate does not guard may become one
 // that it does.
 func (r *rewriting) mayReach(g *gateAt) bool {

@@ -110,15 +110,25 @@ func (s *site) has(fits func(*mfaAt) bool) bool {
 	return slices.ContainsFunc(s.server.handlers, func(h *mfaAt) bool { return h.site == s && fits(h) })
 }
 
-// matchers finds gates that Caddy's own path matcher decides about.
+// matchers finds gates that Caddy's own path matcher decides about, or one of
+// what clients choose to send.
 func (r *Report) matchers(g *gateAt) {
 	i := slices.IndexFunc(g.under, isByPath)
-	if i < 0 {
+	byClient := i < 0 && slices.ContainsFunc(g.under, isByClient)
+	if i < 0 && !byClient {
 		return
 	}
 	for _, u := range g.site.server.upstreams {
 		if u.site != g.site || u.files || u.inErrors || !u.asAsked || slices.Contains(u.before.gates, g) {
 			continue
+		}
+		if byClient {
+			if !u.isBehind(g) && !g.guardsUpstream(u.to) {
+				continue
+			}
+			r.warn("%s is asked only of requests that a matcher of headers or of the query picks. Clients choose what they send: "+
+				"they reach %s without the gate. Take the matcher off the gate, or make sure that the backend refuses them", g, u)
+			return
 		}
 		mend := "name the paths in the gate itself, for instance mfa_require /admin/*, and put it outside of that matcher"
 		if patterns, ok := g.under[i].paths(); ok {
@@ -147,7 +157,7 @@ func (r *Report) shadowed(g *gateAt) {
 			return
 		}
 	}
-	if slices.ContainsFunc(g.under, isByPath) {
+	if slices.ContainsFunc(g.under, isByPath) || slices.ContainsFunc(g.under, isByClient) {
 		return // see matchers
 	}
 	for _, u := range g.site.server.upstreams {
@@ -161,6 +171,11 @@ func (r *Report) shadowed(g *gateAt) {
 				"put the gate before that matcher, so that it sees them too", u, only[i], g)
 			return
 		}
+		if slices.ContainsFunc(only, isByClient) {
+			r.warn("%s, by way of a matcher of headers or of the query, is reached without %s, which guards the same upstream elsewhere. "+
+				"Clients choose what they send: put the gate before that matcher, or make sure that the backend refuses them", u, g)
+			return
+		}
 	}
 }
 
@@ -172,7 +187,8 @@ func (r *route) readsLoosely() bool {
 	return r.pathDecides
 }
 
-func isByPath(r *route) bool { return r.pathDecides }
+func isByPath(r *route) bool   { return r.pathDecides }
+func isByClient(r *route) bool { return r.clientDecides }
 
 // common is the number of routes that two places have in common.
 func common(a, b []*route) int {
@@ -205,6 +221,11 @@ func (g *gateAt) within(patterns []string) bool {
 		}
 	}
 	return true
+}
+
+// isBehind reports whether some requests come to u by way of the gate.
+func (u *upstreamAt) isBehind(g *gateAt) bool {
+	return slices.ContainsFunc(u.before.passed, func(p passage) bool { return p.gate == g })
 }
 
 // guardsUpstream reports whether one of the upstreams, or the folder, is
@@ -290,8 +311,14 @@ func (r *Report) rewrites(u *upstreamAt) {
 	}
 }
 
-// errorRoutes finds error routes that hand on requests which no gate has seen.
+// errorRoutes finds error routes that hand on requests which no gate has seen,
+// or as they were before a gate has refused them.
 func (r *Report) errorRoutes(u *upstreamAt) {
+	if u.inErrors && u.before.restored && len(u.site.server.gates) > 0 {
+		r.warn("handle_errors or a response handler (%s) has %s asked for {http.request.orig_uri}, also where %s has refused it: "+
+			"rewrite to the path of an error page", u.site, u, u.site.server.gates[0])
+		return
+	}
 	if !u.inErrors || !u.asAsked || len(u.before.gates) > 0 || u.before.mfa == always {
 		return
 	}

@@ -21,7 +21,8 @@ type route struct {
 	terminal bool
 	handlers []handler
 
-	pathDecides bool // if a request takes it
+	pathDecides   bool // if a request takes it
+	clientDecides bool // by a header or a query parameter
 }
 
 // matcher is one condition of a set.
@@ -184,6 +185,24 @@ func (m *matcher) readsPath(fromPath []string) bool {
 		}
 	}
 	return false
+}
+
+// isOfClient reports whether the matcher looks at what every client may send
+// or leave out, whatever path it asks for.
+func (m *matcher) isOfClient() bool {
+	switch m.name {
+	case "header", "header_regexp", "query", "protocol":
+		return true
+	case "expression", "vars", "vars_regexp":
+		config := string(m.config)
+		return slices.ContainsFunc([]string{"{http.request.header.", "{http.request.cookie.", "{http.request.uri.query", "header(", "header_regexp(", "query("},
+			func(part string) bool { return strings.Contains(config, part) })
+	}
+	return slices.ContainsFunc(m.inner, hasOfClient)
+}
+
+func hasOfClient(set []matcher) bool {
+	return slices.ContainsFunc(set, func(m matcher) bool { return m.isOfClient() })
 }
 
 // readsPath reports whether the path decides if a request takes the route.
