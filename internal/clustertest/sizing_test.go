@@ -50,19 +50,19 @@ func TestAPersonTakesAsMuchRoomAndAsManyWritesAsIsDocumented(t *testing.T) {
 		}
 	}
 	p := c.newPerson(t)
-	step("beginning a setup", 1, 1050, func() { p.setup(t, c, 0) })
-	step("confirming it", 1, 1300, func() {
+	step("beginning a setup", 1, 1100, func() { p.setup(t, c, 0) })
+	step("confirming it", 1, 1350, func() {
 		answer := c.Do(t, 1, "POST", "/mfa/verify-setup", p.token, proof(p.code(t, 0)))
 		p.access = answer.JSON["fullAccessToken"].(string)
 	})
 	var refresh any
-	step("signing in", 1, 1550, func() { refresh = p.login(t, c, 2, p.code(t, 1)).JSON["refreshToken"] })
-	step("a wrong code", 1, 1550, func() { p.login(t, c, 0, "AAAAA-AAAAA") })
-	step("refreshing", 1, 1600, func() {
+	step("signing in", 1, 1650, func() { refresh = p.login(t, c, 2, p.code(t, 1)).JSON["refreshToken"] })
+	step("a wrong code", 1, 1650, func() { p.login(t, c, 0, "AAAAA-AAAAA") })
+	step("refreshing", 1, 1700, func() {
 		c.Do(t, 1, "POST", "/mfa/refresh", p.token, map[string]any{"refreshToken": refresh})
 	})
 	step("a request at a gate", 0, 0, func() { c.wantOpen(t, p.access) })
-	step("nine sessions more", 9, 3600, func() {
+	step("nine sessions more", 9, 3800, func() {
 		for _, code := range p.backup[:9] {
 			p.login(t, c, c.Any(), code)
 		}

@@ -41,7 +41,7 @@ func failure(code, text string) string {
 const (
 	jsonType = "application/json"
 	status   = `{"success":true,"data":{"isEnabled":true,"isRequired":false,"isEnforced":false,` +
-		`"enabledMethods":["GOOGLE_AUTH"],"primaryMethod":null,"sessionVerified":false,"backupCodesRemaining":0}}`
+		`"enabledMethods":["GOOGLE_AUTH"],"primaryMethod":null,"sessionVerified":false,"backupCodesRemaining":0,"backupCodesAcr":null}}`
 	credentials = `{"success":true,"data":[{"id":"a","type":"GOOGLE_AUTH","name":"App","createdAt":"2026-01-02T15:04:05Z",` +
 		`"lastUsedAt":null,"isEnabled":true}]}`
 	pair = `{"success":true,"message":"MFA verification successful","fullAccessToken":"a.b.c","refreshToken":"r",` +
