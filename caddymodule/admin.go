@@ -120,7 +120,8 @@ func translateAdmin(err error) error {
 		errors.Is(err, mfa.ErrNoRotation), errors.Is(err, mfa.ErrKeysNeeded):
 		return adminError(http.StatusConflict, err)
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, mfa.ErrKeyMismatch), errors.Is(err, mfa.ErrMoved), errors.Is(err, mfa.ErrUnfinishedCopy):
+		errors.Is(err, mfa.ErrKeyMismatch), errors.Is(err, mfa.ErrMoved), errors.Is(err, mfa.ErrUnfinishedCopy),
+		errors.Is(err, mfa.ErrNewerStore):
 		return adminError(http.StatusServiceUnavailable, err)
 	default:
 		return adminError(http.StatusInternalServerError, err)

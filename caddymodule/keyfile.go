@@ -21,6 +21,9 @@ func keyError(err error) error {
 	if errors.Is(err, mfa.ErrUnfinishedCopy) {
 		return fmt.Errorf("store: %w with `caddy mfa copy`", err)
 	}
+	if errors.Is(err, mfa.ErrNewerStore) {
+		return fmt.Errorf("store: %w", err)
+	}
 	return fmt.Errorf("key_file: %w", err)
 }
 
@@ -67,6 +70,9 @@ func followKeys(ctx context.Context, keys *mfa.KeyFile, path string, log *zap.Lo
 			what := "sealing keys are out of step: where the key in use is missing, this node answers 503 until its key file has it"
 			if errors.Is(err, mfa.ErrMoved) || errors.Is(err, mfa.ErrUnfinishedCopy) {
 				what = "the store is out of use: this node answers 503 until it is started with another, or this one is opened again"
+			}
+			if errors.Is(err, mfa.ErrNewerStore) {
+				what = "a newer version has taken the store over: this node answers 503 until it runs that version"
 			}
 			log.Error(what, zap.Error(err))
 		}

@@ -63,7 +63,7 @@ func (k *KeyFile) Restore(ctx context.Context, into store.Snapshotter, r io.Read
 		return fmt.Errorf("restoring backup: %w", err)
 	}
 	k.config.Journal.Record(byOperator(EventStoreRestored))
-	return nil
+	return adoptFormat(ctx, k.documents.store, k.documents.keys) // of an older version's backup
 }
 
 // Backup writes a snapshot of all records to w.
@@ -81,13 +81,20 @@ func (k *KeyFile) Backup(ctx context.Context, of store.Snapshotter, w io.Writer)
 // being sealed anew, the one before.
 func opens(keys *seal.Keys, backup store.Content) error {
 	check, err := backup.Get(checkKey)
+	if errors.Is(err, store.ErrNotFound) {
+		check, err = backup.Get(legacyCheckKey)
+	}
 	if err != nil {
 		return ErrForeignBackup
 	}
 	lacks := func(id seal.KeyID) error {
 		return fmt.Errorf("%w: it is sealed with key %s, which the key file does not hold, or no longer", ErrForeignBackup, id)
 	}
-	if pair, _, err := openCheck(keys, check); err != nil || !keys.Hold(pair) {
+	pair, _, err := openCheck(keys, check)
+	if errors.Is(err, ErrNewerStore) {
+		return fmt.Errorf("%w: %w", ErrForeignBackup, err)
+	}
+	if err != nil || !keys.Hold(pair) {
 		sealing, _ := seal.KeyOf(check)
 		return lacks(sealing)
 	}

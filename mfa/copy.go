@@ -162,7 +162,7 @@ func CheckKeyFile(ctx context.Context, st store.Store, path string) error {
 // sourceCheck returns the key check of a store that is in use, or was until
 // it was closed.
 func sourceCheck(ctx context.Context, from store.Store) ([]byte, error) {
-	for _, key := range []string{checkKey, movedKey} {
+	for _, key := range []string{checkKey, movedKey, legacyCheckKey} {
 		check, err := from.Get(ctx, key)
 		if err == nil {
 			return check, nil
@@ -220,7 +220,7 @@ func beginCopy(ctx context.Context, to store.Store, id []byte, overwrite bool) (
 	if err != nil {
 		return nil, fmt.Errorf("listing documents: %w", err)
 	}
-	states := []string{copyingKey, checkKey, movedKey}
+	states := []string{copyingKey, checkKey, legacyCheckKey, movedKey, legacyMovedKey}
 	before := make(map[string][]byte)
 	err = to.Update(ctx, func(tx store.Tx) error {
 		clear(before)
@@ -232,10 +232,10 @@ func beginCopy(ctx context.Context, to store.Store, id []byte, overwrite bool) (
 				return err
 			}
 		}
-		if before[copyingKey] == nil && !overwrite && (len(found) > 0 || before[checkKey] != nil) {
+		if before[copyingKey] == nil && !overwrite && (len(found) > 0 || before[checkKey] != nil || before[legacyCheckKey] != nil) {
 			return ErrDestinationInUse
 		}
-		for _, key := range []string{checkKey, movedKey} {
+		for _, key := range states[1:] {
 			if err := tx.Delete(key); err != nil {
 				return err
 			}
@@ -297,5 +297,9 @@ func checkCopy(tx store.Tx, id []byte) error {
 
 // notCopied reports whether a document is about its own store.
 func notCopied(key string) bool {
-	return key == checkKey || key == movedKey || key == copyingKey || key == copiedKey || key == sameKey
+	switch key {
+	case checkKey, legacyCheckKey, movedKey, legacyMovedKey, copyingKey, copiedKey, sameKey:
+		return true
+	}
+	return false
 }

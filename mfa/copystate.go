@@ -76,34 +76,57 @@ func getter(ctx context.Context, st store.Store) func(key string) ([]byte, error
 // that it is unavailable, KeyPoll later at most, and none starts. It reports
 // whether the store was open. ReopenStore takes that back.
 func CloseStore(ctx context.Context, st store.Store) (changed bool, err error) {
-	return swapCheck(ctx, st, checkKey, movedKey)
+	return changeState(ctx, st, func(tx store.Tx, at map[string][]byte) (bool, error) {
+		if check := at[checkKey]; check != nil {
+			return true, move(tx, checkKey, movedKey, check)
+		}
+		if check := at[legacyCheckKey]; check != nil { // nodes of an older version serve from it
+			return true, errors.Join(move(tx, legacyCheckKey, movedKey, check), tx.Put(legacyMovedKey, nil))
+		}
+		return false, nil
+	})
 }
 
 // ReopenStore opens a store that CloseStore has closed, and reports whether
 // it was.
 func ReopenStore(ctx context.Context, st store.Store) (changed bool, err error) {
-	return swapCheck(ctx, st, movedKey, checkKey)
+	return changeState(ctx, st, func(tx store.Tx, at map[string][]byte) (bool, error) {
+		check, to := at[movedKey], checkKey
+		if check == nil {
+			return false, nil
+		}
+		if at[legacyMovedKey] != nil {
+			to = legacyCheckKey
+		}
+		return true, errors.Join(move(tx, movedKey, to, check), tx.Delete(legacyMovedKey))
+	})
 }
 
-func swapCheck(ctx context.Context, st store.Store, from, to string) (changed bool, err error) {
+// move puts what is under one key under another.
+func move(tx store.Tx, from, to string, value []byte) error {
+	return errors.Join(tx.Delete(from), tx.Put(to, value))
+}
+
+// changeState changes whether st is in use: change gets the documents that say
+// so. Those that are there are not nil.
+func changeState(ctx context.Context, st store.Store, change func(tx store.Tx, at map[string][]byte) (bool, error)) (changed bool, err error) {
 	err = st.Update(ctx, func(tx store.Tx) error {
 		changed = false
-		check, err := tx.Get(from)
-		if errors.Is(err, store.ErrNotFound) {
-			_, err := tx.Get(to)
-			if errors.Is(err, store.ErrNotFound) {
-				return whyNoCheck(func(key string) bool { _, err := tx.Get(key); return err == nil })
+		at := make(map[string][]byte)
+		for _, key := range []string{checkKey, legacyCheckKey, movedKey, legacyMovedKey} {
+			value, err := tx.Get(key)
+			if err == nil {
+				at[key] = append([]byte{}, value...)
+			} else if !errors.Is(err, store.ErrNotFound) {
+				return err
 			}
-			return err
 		}
-		if err != nil {
-			return err
+		if at[checkKey] == nil && at[legacyCheckKey] == nil && at[movedKey] == nil {
+			return whyNoCheck(func(key string) bool { _, err := tx.Get(key); return err == nil })
 		}
-		if err := tx.Delete(from); err != nil {
-			return err
-		}
-		changed = true
-		return tx.Put(to, check)
-	}, checkKey, movedKey, copyingKey)
+		var err error
+		changed, err = change(tx, at)
+		return err
+	}, checkKey, legacyCheckKey, movedKey, legacyMovedKey, copyingKey)
 	return changed && err == nil, err
 }

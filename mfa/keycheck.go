@@ -16,20 +16,21 @@ import (
 // them are in use: the sealing key is the one that it is sealed with, the
 // hashing key is named in it. Every node follows it: one that lacks these
 // keys stays out.
-const checkKey = sealPrefix + "check"
+const checkKey = sealPrefix + "check.2"
 
 // sealPrefix is that of the documents that keys are kept in step by.
 const sealPrefix = "seal/"
 
-// checkText is what the document seals while the keys are those that the
-// store was made with.
+// checkText is what tells a check from anything else.
 const checkText = "caddy-mfa"
 
-// keyCheck is what it seals once they were changed.
+// keyCheck is what it seals. In format 1 it was checkText alone while the keys
+// were those that the store was made with.
 type keyCheck struct {
 	Product string     `json:"product"` // checkText
+	Format  int        `json:"format"`  // storeFormat; 0 in format 1
 	Hashing seal.KeyID `json:"hashing"`
-	Since   time.Time  `json:"since"` // of the change
+	Since   time.Time  `json:"since"` // of the change; zero before the first
 }
 
 var (
@@ -61,6 +62,10 @@ type Made struct {
 // to be used.
 func LoadKeys(ctx context.Context, st store.Store, path string) (*seal.Keys, Made, error) {
 	check, err := st.Get(ctx, checkKey)
+	legacy := errors.Is(err, store.ErrNotFound)
+	if legacy {
+		check, err = st.Get(ctx, legacyCheckKey)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return adoptStore(ctx, st, path)
 	}
@@ -74,7 +79,13 @@ func LoadKeys(ctx context.Context, st store.Store, path string) (*seal.Keys, Mad
 	if err != nil {
 		return nil, Made{}, err
 	}
-	return keys, Made{}, compare(keys, check, path)
+	if err := compare(keys, check, path); err != nil {
+		return keys, Made{}, err
+	}
+	if legacy {
+		return keys, Made{}, adoptFormat(ctx, st, keys)
+	}
+	return keys, Made{}, nil
 }
 
 // adoptStore ties a store without a check to the keys at path.
@@ -130,10 +141,7 @@ func adoptStore(ctx context.Context, st store.Store, path string) (*seal.Keys, M
 // newCheck makes the document of a store that is new: the newest keys are
 // in use.
 func newCheck(keys *seal.Keys) ([]byte, error) {
-	if len(keys.Hashing()) > 1 {
-		return sealCheck(keys, keys.Newest(), time.Time{})
-	}
-	return keys.Seal(label(checkKey), []byte(checkText))
+	return sealCheck(keys, keys.Newest(), time.Time{})
 }
 
 // compare takes the keys into use that check names. Where they are not at
@@ -143,6 +151,10 @@ func compare(keys *seal.Keys, check []byte, path string) error {
 	pair, since, err := openCheck(keys, check)
 	if errors.Is(err, seal.ErrUnknownKey) {
 		pair, err = seal.Pair{Sealing: sealing}, nil
+	}
+	if errors.Is(err, ErrNewerStore) {
+		keys.Stop(err)
+		return err
 	}
 	if err == nil {
 		err = keys.Use(pair, since)
@@ -169,6 +181,9 @@ func openCheck(keys *seal.Keys, check []byte) (seal.Pair, time.Time, error) {
 		return seal.Pair{}, time.Time{}, err
 	}
 	text, err := keys.Open(label(checkKey), check)
+	if err != nil { // a copy, or what was closed, may have that of format 1
+		text, err = keys.Open(label(legacyCheckKey), check)
+	}
 	if err != nil {
 		return seal.Pair{}, time.Time{}, err
 	}
@@ -179,6 +194,9 @@ func openCheck(keys *seal.Keys, check []byte) (seal.Pair, time.Time, error) {
 	if err := json.Unmarshal(text, &changed); err != nil || changed.Product != checkText {
 		return seal.Pair{}, time.Time{}, fmt.Errorf("%w: the key check is not one", store.ErrCorrupt)
 	}
+	if changed.Format > storeFormat {
+		return seal.Pair{}, time.Time{}, fmt.Errorf("%w (format %d; this version knows %d)", ErrNewerStore, changed.Format, storeFormat)
+	}
 	return seal.Pair{Sealing: sealing, Hashing: changed.Hashing}, changed.Since, nil
 }
 
@@ -188,7 +206,7 @@ func sealCheck(keys *seal.Keys, pair seal.Pair, since time.Time) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(keyCheck{Product: checkText, Hashing: pair.Hashing, Since: since})
+	text, err := json.Marshal(keyCheck{Product: checkText, Format: storeFormat, Hashing: pair.Hashing, Since: since})
 	if err != nil {
 		return nil, fmt.Errorf("encoding key check: %w", err)
 	}

@@ -44,7 +44,7 @@ func TestAStoreOpensWithItsOwnKeysOnly(t *testing.T) {
 func TestKeysAreMadeForANewStoreAndReadAgain(t *testing.T) {
 	f := newFixture(t)
 	path := filepath.Join(t.TempDir(), "mfa.key")
-	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check") }, "seal/check")
+	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check.2") }, "seal/check.2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestKeysAreMadeForANewStoreAndReadAgain(t *testing.T) {
 func TestAStoreOfSomethingElseIsRefused(t *testing.T) {
 	f := newFixture(t)
 	f.setupApp(alice)
-	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check") }, "seal/check")
+	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check.2") }, "seal/check.2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestANodeThatIsOvertakenAtTheFirstStartTakesTheStoreForItsOwn(t *testing.T)
 	if _, _, err := seal.LoadOrCreate(path); err != nil {
 		t.Fatal(err)
 	}
-	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check") }, "seal/check")
+	err := f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check.2") }, "seal/check.2")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -255,7 +255,7 @@ func TestANewStoreBesideARotatedFileUsesTheNewestKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFixture(t)
-	err = f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check") }, "seal/check")
+	err = f.store.Update(t.Context(), func(tx store.Tx) error { return tx.Delete("seal/check.2") }, "seal/check.2")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,14 +68,21 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 	s := keyState{marks: make(map[string]nodeMark)}
 	ages := k.seen.look(found, k.config.Now())
 	s.settled, s.staged = ages[checkKey], ages[rotationKey]
+	if !has(found, checkKey) && has(found, legacyCheckKey) {
+		// An older version's content was put in the place of this one's.
+		if err := adoptFormat(ctx, k.documents.store, k.documents.keys); err != nil {
+			return keyState{}, err
+		}
+		if found, err = k.documents.store.List(ctx, sealPrefix, "", store.MaxPage); err != nil {
+			return keyState{}, fmt.Errorf("reading key check: %w", err)
+		}
+	}
 	i := slices.IndexFunc(found, func(d store.Document) bool { return d.Key == checkKey })
 	if i < 0 {
-		return keyState{}, whyNoCheck(func(key string) bool {
-			return slices.ContainsFunc(found, func(d store.Document) bool { return d.Key == key })
-		})
+		return keyState{}, whyNoCheck(func(key string) bool { return has(found, key) })
 	}
 	s.check = found[i].Value
-	s.copied = slices.ContainsFunc(found, func(d store.Document) bool { return d.Key == copiedKey })
+	s.copied = has(found, copiedKey)
 	pair, since, err := openCheck(k.documents.keys, s.check)
 	if err != nil {
 		return s, nil // compare says why
@@ -108,6 +115,11 @@ func (k *KeyFile) state(ctx context.Context) (keyState, error) {
 		s.marks[d.Key] = mark
 	}
 	return s, nil
+}
+
+// has reports whether found holds a document under key.
+func has(found []store.Document, key string) bool {
+	return slices.ContainsFunc(found, func(d store.Document) bool { return d.Key == key })
 }
 
 // mark says whether this node has the pair of r, unless it has said so.
