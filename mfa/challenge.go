@@ -85,13 +85,14 @@ func (u *user) awaits(c challenge, now time.Time) bool {
 	return now.Before(c.expiresAt) && u.waits(c.begun, now) && !u.SpentChallenges.has(c)
 }
 
-// spentChallenges are the challenges of one person that were answered, each
-// kept until it expires, within bounds that depend on the answer.
+// spentChallenges are the challenges of one person that were answered, within
+// bounds that depend on the answer.
 //
 // Only the person's passkeys can make an answer whose signature is right, and
-// only such an answer is worth sending again: these are never forgotten early.
-// Where there are more than maxSigned, Floor closes what is as old as the
-// oldest of them. Anybody with the access token can send wrong answers. Of
+// only such an answer is worth sending again. These are kept for signedMemory,
+// so that a clock that is set back brings none back. Where there are more than
+// maxSigned, Floor closes what is as old as the oldest of them. Anybody with the
+// access token can send wrong answers, which are kept until they expire. Of
 // these the last maxWrong are kept, and no more is closed: a thief cannot
 // take the owner's challenge away, and a wrong answer that was forgotten
 // stays wrong.
@@ -111,8 +112,9 @@ type spentChallenge struct {
 
 // Bounds of spentChallenges.
 const (
-	maxSigned = 32
-	maxWrong  = 16
+	maxSigned    = 32
+	maxWrong     = 16
+	signedMemory = 24 * time.Hour // after the challenge has expired
 )
 
 // has reports whether c was answered.
@@ -123,12 +125,11 @@ func (s *spentChallenges) has(c challenge) bool {
 
 // add keeps that c was answered; signed says that the signature was right.
 func (s *spentChallenges) add(c challenge, signed bool, now time.Time) {
-	expired := func(spent spentChallenge) bool { return spent.ExpiresAt <= now.Unix() }
-	s.Signed = slices.DeleteFunc(s.Signed, expired)
-	s.Wrong = slices.DeleteFunc(s.Wrong, expired)
-	if s.Floor <= now.Unix() {
-		s.Floor = 0
+	expiredBy := func(at time.Time) func(spentChallenge) bool {
+		return func(spent spentChallenge) bool { return spent.ExpiresAt <= at.Unix() }
 	}
+	s.Signed = slices.DeleteFunc(s.Signed, expiredBy(now.Add(-signedMemory)))
+	s.Wrong = slices.DeleteFunc(s.Wrong, expiredBy(now))
 	spent := spentChallenge{ID: c.id, ExpiresAt: c.expiresAt.Unix()}
 	if !signed {
 		s.Wrong = append(s.Wrong, spent)

@@ -205,3 +205,18 @@ func TestAPasskeyChallengeDoesNotOutliveADeletedRecord(t *testing.T) {
 	wantError(t, f.byPasskey(alice, unused), mfa.ErrWrongProof)
 	f.login(alice, factor.TypePasskey, device.answer(t, f.challenge(alice), origin))
 }
+
+// A clock that was ahead and is set, or a node whose clock is behind, takes a
+// challenge for one that still waits.
+func TestARightAnswerIsNotTakenAgainAfterTheClockWentBack(t *testing.T) {
+	f := newFixture(t)
+	device := newDevice(t)
+	f.enrolPasskey(alice, device)
+	old := device.answer(t, f.challenge(alice), origin)
+	f.login(alice, factor.TypePasskey, old)
+	f.advance(time.Hour)
+	f.login(alice, factor.TypePasskey, device.answer(t, f.challenge(alice), origin))
+	f.advance(-time.Hour)
+	wantError(t, f.byPasskey(alice, old), mfa.ErrWrongProof)
+	f.login(alice, factor.TypePasskey, device.answer(t, f.challenge(alice), origin))
+}
