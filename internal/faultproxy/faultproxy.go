@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy passes TCP connections on to a server, until it is told not to.
@@ -18,9 +19,20 @@ type Proxy struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    map[net.Conn]bool
-	open     chan struct{} // closed while bytes pass
+	open     chan struct{}    // closed while bytes pass
+	one      [2]chan struct{} // likewise, for each direction alone; nil while they pass
+	delay    time.Duration
 	over     bool
 }
+
+// Direction is where bytes go.
+type Direction int
+
+// The directions.
+const (
+	ToServer Direction = iota
+	ToClient
+)
 
 // New starts a proxy to target, a host and port. It ends with the test.
 func New(t testing.TB, target string) *Proxy {
@@ -69,9 +81,28 @@ func (p *Proxy) Silence() {
 	}
 }
 
-// Mend undoes Cut and Silence.
+// SilenceOne is Silence in one direction: the other side is heard, and does
+// not hear.
+func (p *Proxy) SilenceOne(d Direction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.one[d] == nil {
+		p.one[d] = make(chan struct{})
+	}
+}
+
+// Slow has whatever the server sends arrive that much later, 0 for at once.
+// The order stays.
+func (p *Proxy) Slow(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
+}
+
+// Mend undoes Cut, Silence, SilenceOne and Slow.
 func (p *Proxy) Mend(t testing.TB) {
 	t.Helper()
+	p.Slow(0)
 	p.pass()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,6 +123,12 @@ func (p *Proxy) pass() {
 	case <-p.open:
 	default:
 		close(p.open)
+	}
+	for d, silent := range p.one {
+		if silent != nil {
+			close(silent)
+			p.one[d] = nil
+		}
 	}
 }
 
@@ -115,16 +152,16 @@ func (p *Proxy) connect(client net.Conn) {
 		return
 	}
 	defer p.drop(client)
-	p.await()
+	p.await(ToServer)
 	server, err := net.Dial("tcp", p.target)
 	if err != nil || !p.keep(server) {
 		return // the client sees its connection end
 	}
 	defer p.drop(server)
 	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
+	for d, way := range [][2]net.Conn{ToServer: {client, server}, ToClient: {server, client}} {
 		both.Go(func() {
-			p.pump(way[0], way[1])
+			p.pump(way[0], way[1], Direction(d))
 			// Neither of the protocols in use knows half a connection.
 			_ = client.Close()
 			_ = server.Close()
@@ -133,29 +170,67 @@ func (p *Proxy) connect(client net.Conn) {
 	both.Wait()
 }
 
+// mostUnderWay is how many pieces a slow proxy holds back at a time.
+const mostUnderWay = 1024
+
+// piece is what one reading brought. Err ends the connection after it.
+type piece struct {
+	bytes []byte
+	err   error
+	at    time.Time // not to arrive before
+}
+
 // pump passes on what comes from one side, and waits while nothing may pass.
-func (p *Proxy) pump(from, to net.Conn) {
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		p.await()
-		if n > 0 {
-			if _, err := to.Write(buffer[:n]); err != nil {
+func (p *Proxy) pump(from, to net.Conn, d Direction) {
+	underWay, over := make(chan piece, mostUnderWay), make(chan struct{})
+	defer close(over)
+	go func() {
+		defer close(underWay)
+		for {
+			buffer := make([]byte, 32<<10)
+			n, err := from.Read(buffer)
+			p.mu.Lock()
+			at := time.Now()
+			if d == ToClient {
+				at = at.Add(p.delay)
+			}
+			p.mu.Unlock()
+			select {
+			case underWay <- piece{buffer[:n], err, at}:
+			case <-over:
+				return
+			}
+			if err != nil {
 				return
 			}
 		}
-		if err != nil {
+	}()
+	for next := range underWay {
+		time.Sleep(time.Until(next.at))
+		p.await(d)
+		if len(next.bytes) > 0 {
+			if _, err := to.Write(next.bytes); err != nil {
+				return
+			}
+		}
+		if next.err != nil {
 			return
 		}
 	}
 }
 
-// await waits until bytes may pass.
-func (p *Proxy) await() {
-	p.mu.Lock()
-	open := p.open
-	p.mu.Unlock()
-	<-open
+// await waits until bytes may pass in a direction.
+func (p *Proxy) await(d Direction) {
+	for {
+		p.mu.Lock()
+		open, one := p.open, p.one[d]
+		p.mu.Unlock()
+		<-open
+		if one == nil {
+			return
+		}
+		<-one
+	}
 }
 
 // keep notes a connection, so that Cut ends it, and reports whether it may

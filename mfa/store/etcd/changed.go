@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
+	"github.com/caddymfa/caddy-mfa/mfa/store/internal/draft"
 )
 
 const (
@@ -29,14 +29,69 @@ const (
 )
 
 // GetVersion implements store.Shared. The version is the revision of the
-// cluster at which the document was last modified.
+// cluster at which the document was last modified, in a history of it.
 func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, error) {
-	s.follow()
-	d, at, err := s.get(ctx, key)
-	if err == nil || errors.Is(err, store.ErrNotFound) {
-		s.facts.learn(key, d.Version, at)
+	if err := store.CheckKey(key); err != nil {
+		return nil, 0, err
 	}
-	return d.Value, d.Version, err
+	done, err := s.begin(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer done()
+	s.follow()
+	question := s.facts.ask(key)
+	defer question.end()
+	var d draft.Document
+	var last head
+	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
+		answer, err := s.client.Txn(ctx).Then(append(s.gets([]string{key}), clientv3.OpGet(s.at.head))...).Commit()
+		if err != nil {
+			return nil, err
+		}
+		d, last = newDocuments([]string{key}, answer)[0], headOf(answer)
+		return answer.Header, nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	s.hints.keep(d)
+	history := question.history
+	if !s.record(question, key, d.Version, last) {
+		history-- // which nothing is compared with
+	}
+	if d.Version == 0 {
+		return nil, 0, store.ErrNotFound
+	}
+	return d.Value, inHistory(d.Version, history), nil
+}
+
+// headOf is the head in an answer that ends with it.
+func headOf(answer *clientv3.TxnResponse) head {
+	return newHead(answer.Responses[len(answer.Responses)-1].GetResponseRange().Kvs, answer.Header.Revision)
+}
+
+// record takes down an answer, and reports whether its history is known.
+func (s *Store) record(q *question, key string, version int64, at head) bool {
+	known, suspect := q.learn(key, version, at)
+	if suspect {
+		s.restartWatch() // and with it, look whose history this is
+	}
+	return known
+}
+
+// historyBits is how many bits of a version tell the history. The others
+// are enough for 10,000 writes a second in a thousand years.
+const historyBits = 15
+
+// inHistory is the version of a document that was last modified at a revision
+// of a history, 0 for no document. In two histories the same revision may
+// have modified the same document in two ways.
+func inHistory(revision, history int64) int64 {
+	if revision == 0 {
+		return 0
+	}
+	return revision | (history&(1<<historyBits-1))<<(63-historyBits)
 }
 
 // Changed implements store.Shared. It makes one small request, as long as
@@ -53,25 +108,39 @@ func (s *Store) Changed(ctx context.Context, seen map[string]int64) ([]string, e
 	}
 	defer done()
 	s.follow()
-	before := s.facts.progressed()
-	head, err := s.written(ctx)
+	known := s.facts.heads()
+	now, same, err := s.continues(ctx, known)
 	if err != nil {
 		return nil, err
 	}
-	if before > head.newest { // the cluster was put back to an older state
-		s.facts.reset()
-		s.restartWatch()
+	if same != ofSameHistory {
+		s.abandon(known.history, same)
 		return slices.Collect(maps.Keys(seen)), nil
 	}
-	if s.caughtUp(ctx, head.revision) {
-		changed, unknown := s.facts.compare(seen)
-		more, err := s.changedOf(ctx, unknown, seen)
-		return append(changed, more...), err
+	s.facts.seen(now, known.history)
+	var changed []string
+	revisions := make(map[string]int64, len(seen))
+	for key, version := range seen {
+		revision := version & (1<<(63-historyBits) - 1)
+		if inHistory(revision, known.history) != version {
+			changed = append(changed, key)
+			continue
+		}
+		revisions[key] = revision
 	}
-	if err := ctx.Err(); err != nil {
+	unknown := slices.Collect(maps.Keys(revisions))
+	if s.caughtUp(ctx, now.revision) {
+		var other []string
+		other, unknown, _ = s.facts.compare(revisions, now.revision, known.history)
+		changed = append(changed, other...)
+	} else if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return s.changedOf(ctx, slices.Collect(maps.Keys(seen)), seen)
+	more, err := s.changedOf(ctx, unknown, revisions)
+	if err != nil {
+		return nil, err
+	}
+	return append(changed, more...), nil
 }
 
 // caughtUp waits for the watch to come as far as a revision. A watch that
@@ -123,15 +192,18 @@ func (s *Store) changedOf(ctx context.Context, keys []string, seen map[string]in
 
 // versions asks the cluster for the versions of keys.
 func (s *Store) versions(ctx context.Context, keys []string) (versions []int64, err error) {
+	question := s.facts.ask(keys...)
+	defer question.end()
 	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
-		answer, err := s.client.Txn(ctx).Then(s.gets(keys, clientv3.WithKeysOnly())...).Commit()
+		answer, err := s.client.Txn(ctx).Then(append(s.gets(keys, clientv3.WithKeysOnly()), clientv3.OpGet(s.at.head))...).Commit()
 		if err != nil {
 			return nil, err
 		}
 		versions = make([]int64, len(keys))
+		last := headOf(answer)
 		for i, d := range newDocuments(keys, answer) {
 			versions[i] = d.Version
-			s.facts.learn(d.Key, d.Version, answer.Header.Revision)
+			s.record(question, d.Key, d.Version, last)
 		}
 		return answer.Header, nil
 	})

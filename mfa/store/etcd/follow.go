@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/caddymfa/caddy-mfa/mfa/panics"
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // firstRewatch is how soon a watch that broke is begun again.
@@ -41,47 +43,82 @@ func (s *Store) follow() {
 // anything came. It goes on where the last one ended: nothing is missed, or
 // everything is forgotten.
 func (s *Store) followOnce(ctx context.Context) (came bool) {
-	since := s.facts.end()
+	since, known := s.facts.end()
 	if since == 0 {
-		head, err := s.written(ctx)
+		now, same, err := s.continues(ctx, known)
 		if err != nil {
 			return false
 		}
-		since = head.newest
+		if same != ofSameHistory {
+			s.abandon(known.history, same)
+			return true // and again, at once
+		}
+		since, known.chain = now.newest, now
 	}
-	// Without the leader a member would go on serving a watch on which
-	// nothing comes any more.
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.stopWatch.Store(&cancel)
-	answers := s.client.Watch(ctx, s.prefix+"/", clientv3.WithPrefix(), clientv3.WithRev(since+1))
-	s.facts.begin(since)
+	// Without the leader a member would go on serving a watch on which
+	// nothing comes any more.
+	watcher := clientv3.NewWatcher(s.client)
+	defer watcher.Close()
+	answers := watcher.Watch(clientv3.WithRequireLeader(onOneStream(ctx)), s.prefix+"/",
+		clientv3.WithPrefix(), clientv3.WithRev(since+1), clientv3.WithCreatedNotify())
+	if answer, open := <-answers; !open || s.broken(answer) || !answer.Created {
+		return false
+	}
+	// The member that serves this stream may be of a cluster that was put back
+	// since the last one. What is asked now is asked of the same cluster or
+	// of a later one, for a member that is put back ends its streams.
+	_, same, err := s.continues(ctx, known)
+	switch {
+	case err != nil:
+		return false
+	case same != ofSameHistory:
+		s.abandon(known.history, same)
+		return true
+	}
+	s.facts.begin(since, known.chain)
 	for answer := range answers {
-		if err := answer.Err(); err != nil {
-			if errors.Is(err, rpctypes.ErrCompacted) {
-				s.facts.reset()
-			}
+		if s.broken(answer) {
 			return came
 		}
 		came = came || len(answer.Events) > 0
-		s.learn(answer.Events)
+		if !s.learn(answer.Events) {
+			// What is known of the history stays: the next watch tells whether
+			// that was lost, or the cluster was put back.
+			s.facts.reset()
+			s.tell(store.IncidentEventsLost, "the watch on etcd does not go on where it was: everything that is remembered is read anew")
+			return came
+		}
 	}
 	return came
 }
 
-// learn takes in the events of one answer. All events of one revision are in
-// the same answer, and the answers come in order.
-func (s *Store) learn(events []*clientv3.Event) {
-	if len(events) == 0 {
-		return // whatever else an answer says of revisions is not relied on
+// broken reports whether an answer of the watch ends it.
+func (s *Store) broken(answer clientv3.WatchResponse) bool {
+	err := answer.Err()
+	if errors.Is(err, rpctypes.ErrCompacted) {
+		s.facts.reset()
 	}
+	return err != nil
+}
+
+// learn takes in the events of one answer. All events of one revision are in
+// the same answer, and the answers come in order. It returns false when one
+// is missing.
+func (s *Store) learn(events []*clientv3.Event) bool {
+	if len(events) == 0 {
+		return true // whatever else an answer says of revisions is not relied on
+	}
+	d := delivery{reached: events[len(events)-1].Kv.ModRevision}
 	others := false
 	for _, event := range events {
 		kv := event.Kv
 		if string(kv.Key) == s.at.head {
-			name := string(kv.Value)
-			s.facts.made(name)
-			others = others || !strings.HasPrefix(name, s.writer+"/")
+			next := newHead([]*mvccpb.KeyValue{kv}, kv.ModRevision)
+			d.heads = append(d.heads, next)
+			others = others || !strings.HasPrefix(next.name, s.writer+"/")
 			continue
 		}
 		key, ok := s.at.key(kv.Key)
@@ -92,14 +129,25 @@ func (s *Store) learn(events []*clientv3.Event) {
 		if event.Type == clientv3.EventTypeDelete {
 			version = 0
 		}
-		s.facts.event(key, version, kv.ModRevision)
+		d.changes = append(d.changes, change{key, version, kv.ModRevision})
 	}
-	s.facts.progress(events[len(events)-1].Kv.ModRevision)
+	if !s.facts.take(d) {
+		return false
+	}
+	for _, next := range d.heads {
+		s.facts.made(next.name)
+	}
 	if others {
-		select {
-		case s.rung <- struct{}{}:
-		default: // it is to be heard already
-		}
+		s.ring()
+	}
+	return true
+}
+
+// ring says that others have written.
+func (s *Store) ring() {
+	select {
+	case s.rung <- struct{}{}:
+	default: // it is to be heard already
 	}
 }
 

@@ -59,3 +59,10 @@ func (h *hints) take(keys []string) []draft.Document {
 	}
 	return []draft.Document{found.Document}
 }
+
+// clear forgets all.
+func (h *hints) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.docs = nil
+}

@@ -50,6 +50,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	s := newStore(config)
 	s.clocks = newClocks(config, tls)
 	options := []grpc.DialOption{
+		grpc.WithChainStreamInterceptor(oneStream),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connecting, MinConnectTimeout: connectTimeout}),
 		// When no member can be connected to, say so at once.
 		grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
@@ -90,6 +91,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.watchRoom()
 	return s, nil
 }
 
@@ -123,4 +125,7 @@ func checkVersion(version string) error {
 	return nil
 }
 
-var _ store.Shared = (*Store)(nil)
+var (
+	_ store.Shared    = (*Store)(nil)
+	_ store.Reporting = (*Store)(nil)
+)

@@ -9,7 +9,7 @@ import (
 
 func TestAWatchThatPanicsIsBegunAgainAndForgetsWhatItKnew(t *testing.T) {
 	s := newStore(Config{Prefix: "/test", Timeout: time.Second}) // which has no client
-	s.facts.begin(7)
+	s.facts.begin(7, head{newest: 7})
 	before := panics.Count(panics.StoreWatch)
 	s.follow()
 	for deadline := time.Now().Add(20 * time.Second); panics.Count(panics.StoreWatch) < before+2; time.Sleep(time.Millisecond) {

@@ -42,6 +42,8 @@ type Store struct {
 	facts     *facts
 	rung      chan struct{} // Written's
 	stopWatch atomic.Pointer[context.CancelFunc]
+	incidents chan store.Incident
+	full      atomic.Bool
 
 	life     context.Context
 	end      context.CancelFunc // of life
@@ -61,6 +63,8 @@ func newStore(config Config) *Store {
 		writer:  rand.Text(),
 		facts:   newFacts(),
 		rung:    make(chan struct{}, 1),
+
+		incidents: make(chan store.Incident, mostIncidents),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.close = sync.OnceValue(s.shut)

@@ -155,12 +155,17 @@ func (s *Store) commit(ctx context.Context, docs []draft.Document, writes []draf
 	}
 	switch {
 	case err == nil:
-		err = s.same(answer.Header)
+		if err = s.same(answer.Header); err == nil && answer.Succeeded {
+			s.setFull(false)
+		}
 	case !refused(err) && s.wasMade(ctx, name, made):
 		return nil, nil
 	}
 	switch {
 	case err != nil:
+		if errors.Is(err, rpctypes.ErrNoSpace) {
+			s.setFull(true)
+		}
 		return nil, s.unavailable("writing to", err)
 	case !answer.Succeeded:
 		return newDocuments(keys, answer), errConflict
@@ -188,29 +193,6 @@ func (s *Store) wasMade(ctx context.Context, name string, made <-chan struct{}) 
 	default:
 		return false
 	}
-}
-
-// head is the write that was made last.
-type head struct {
-	name     string
-	revision int64 // 0 when nothing has ever been written
-	newest   int64 // revision of the cluster, also by writes of others
-}
-
-// written asks the cluster for its head.
-func (s *Store) written(ctx context.Context) (last head, err error) {
-	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
-		answer, err := s.client.Get(ctx, s.at.head)
-		if err != nil {
-			return nil, err
-		}
-		last = head{newest: answer.Header.Revision}
-		if len(answer.Kvs) > 0 {
-			last.name, last.revision = string(answer.Kvs[0].Value), answer.Kvs[0].ModRevision
-		}
-		return answer.Header, nil
-	})
-	return last, err
 }
 
 func (s *Store) gets(keys []string, options ...clientv3.OpOption) []clientv3.Op {
