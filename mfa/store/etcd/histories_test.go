@@ -25,11 +25,12 @@ import (
 // acknowledged it took no longer than that to be seen by every node.
 
 // historyBound is how old what nodes are shown may be.
-const historyBound = 2 * time.Second
+const historyBound = time.Second
 
 const (
-	historyNodes = 3
-	historyKeys  = 3
+	historyNodes   = 3
+	historyWriters = 3
+	writesEach     = 3 // of one document, which is then let be
 )
 
 // historyTime is how long a fault lasts: MFA_TEST_LONG=1 has it last longer.
@@ -37,7 +38,7 @@ func historyTime() time.Duration {
 	if os.Getenv("MFA_TEST_LONG") != "" {
 		return time.Minute
 	}
-	return 2 * time.Second
+	return 1500 * time.Millisecond
 }
 
 // input is a write of a value, or a reading.
@@ -160,6 +161,7 @@ func (h *history) check(t *testing.T) (took []time.Duration) {
 // historyNode is a node: a store with proxies to each member, and what its
 // gates read.
 type historyNode struct {
+	number  int
 	store   *Store
 	proxies []*faultproxy.Proxy
 	cache   *nearcache.Cache
@@ -170,8 +172,8 @@ func historyCluster(t *testing.T, timeout time.Duration) (*etcdtest.Cluster, []*
 	cluster := etcdtest.Start(t, etcdtest.Options{Members: 3})
 	prefix := newPrefix()
 	var nodes []*historyNode
-	for range historyNodes {
-		n := new(historyNode)
+	for number := range historyNodes {
+		n := &historyNode{number: number}
 		var endpoints []string
 		for _, m := range cluster.Members {
 			proxy := faultproxy.New(t, m.Address)
@@ -192,48 +194,56 @@ func historyCluster(t *testing.T, timeout time.Duration) (*etcdtest.Cluster, []*
 	return cluster, nodes
 }
 
-// record has nodes write and read for a while.
+// record has nodes write for a while, one document after the other, and read
+// all of them for longer than the bound after that. What was written last of a
+// document is what a node that has missed it never hears of again.
 func record(t *testing.T, nodes []*historyNode, name string, each time.Duration) *history {
 	h := &history{began: time.Now(), acked: make(map[string]time.Duration)}
-	ctx, cancel := context.WithTimeout(context.Background(), each)
-	defer cancel()
+	for i := range nodes {
+		h.shown[i] = make(map[string][]showing)
+	}
+	writing, stopWriting := context.WithTimeout(context.Background(), each)
+	defer stopWriting()
+	reading, stopReading := context.WithTimeout(context.Background(), each+historyBound+historyBound/2)
+	defer stopReading()
 	var all sync.WaitGroup
-	for k := range historyKeys {
-		key := fmt.Sprint(name, "/", k)
+	for writer := range historyWriters {
 		all.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
-				value, begun := fmt.Sprint(i), h.now()
-				err := nodes[(k+i)%len(nodes)].cache.Store().Update(ctx, func(tx store.Tx) error { return tx.Put(key, []byte(value)) }, key)
-				h.write(key, value, begun, err)
-				wait(ctx, 60*time.Millisecond)
+			for i := 0; writing.Err() == nil; i++ {
+				key := fmt.Sprint(name, "/", writer, "/", i)
+				for _, n := range nodes {
+					all.Go(func() { h.read(t, reading, n, key) })
+				}
+				for j := range writesEach {
+					value, begun := fmt.Sprint(j+1), h.now()
+					err := nodes[(writer+i+j)%len(nodes)].cache.Store().Update(writing, func(tx store.Tx) error { return tx.Put(key, []byte(value)) }, key)
+					h.write(key, value, begun, err)
+					wait(writing, 20*time.Millisecond)
+				}
 			}
 		})
 	}
-	for i, n := range nodes {
-		h.shown[i] = make(map[string][]showing)
-		for k := range historyKeys {
-			key := fmt.Sprint(name, "/", k)
-			all.Go(func() {
-				for ctx.Err() == nil {
-					begun := h.now()
-					value, err := n.view.Read(ctx, key)
-					switch {
-					case err == nil:
-						h.show(i, key, value, begun)
-					case errors.Is(err, store.ErrUnavailable):
-						h.mu.Lock()
-						h.refused++
-						h.mu.Unlock()
-					case ctx.Err() == nil:
-						t.Error(err)
-					}
-					wait(ctx, 5*time.Millisecond)
-				}
-			})
-		}
-	}
 	all.Wait()
 	return h
+}
+
+// read reads a document at a node until ctx ends.
+func (h *history) read(t *testing.T, ctx context.Context, n *historyNode, key string) {
+	for ctx.Err() == nil {
+		begun := h.now()
+		value, err := n.view.Read(ctx, key)
+		switch {
+		case err == nil:
+			h.show(n.number, key, value, begun)
+		case errors.Is(err, store.ErrUnavailable):
+			h.mu.Lock()
+			h.refused++
+			h.mu.Unlock()
+		case ctx.Err() == nil:
+			t.Error(err)
+		}
+		wait(ctx, 20*time.Millisecond)
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) {
