@@ -11,7 +11,7 @@ import (
 )
 
 // errClusters is returned when answers come from different clusters.
-var errClusters = errors.New("the endpoints belong to several clusters, or this one was made anew")
+var errClusters = fmt.Errorf("%w: the endpoints belong to several clusters, or this one was made anew", store.ErrOther)
 
 // failure is something that could not be done, with the sentinel that says
 // what kind of failure it is, and the mend where it is known.

@@ -104,8 +104,8 @@ func TestNodesThatRunOnStartAnewWhenEtcdIsRestored(t *testing.T) {
 			}
 			// From then on it is a cluster like any other.
 			for i, n := range nodes {
-				look(n)
 				eventually(t, "there is a watch", func() bool { return n.facts.reach(ctx, 0) })
+				look(n)
 				mustChange(t, n.Store, n.seen)
 				mustPut(t, after, "session", fmt.Sprint("signed out again, of ", i))
 				mustChange(t, n.Store, n.seen, "session")
