@@ -24,6 +24,8 @@ type metrics struct {
 	findings      *prometheus.CounterVec   // kind
 	clockSkew     prometheus.Gauge
 
+	presence *presence
+
 	all  []prometheus.Collector
 	used atomic.Bool // some configuration with the app has been started
 }
@@ -66,6 +68,8 @@ func newMetrics() *metrics {
 		m.decisions[d] = decisions.WithLabelValues(string(d))
 	}
 	m.all = []prometheus.Collector{m.setups, m.verifications, m.lockouts, decisions, m.store, m.findings, m.clockSkew}
+	m.presence = newPresence(namespace, subsystem)
+	m.all = append(m.all, m.presence.collectors(namespace, subsystem)...)
 	for _, place := range panics.Places {
 		m.all = append(m.all, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "panics_total",

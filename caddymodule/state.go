@@ -107,7 +107,7 @@ func (a *App) newState(ctx context.Context) (_ *state, end func(), err error) {
 	if s.keyFile, err = a.newKeyFile(s); err != nil {
 		return nil, nil, fmt.Errorf("key_file: %w", err)
 	}
-	near := mfa.Config{Store: s.measured}
+	near := mfa.Config{Store: s.measured, Unanswered: a.metrics.presence.refuse}
 	if remote, ok := a.engine.(Remote); ok {
 		remote.NearOptions().set(&near)
 	}
@@ -119,10 +119,12 @@ func (a *App) newState(ctx context.Context) (_ *state, end func(), err error) {
 	var background panics.Group
 	background.Keep(running, panics.Sweep, s.sweep)
 	background.Keep(running, panics.StoreCache, s.near.Run)
+	over := a.metrics.presence.open(s)
 	background.Keep(running, panics.Clock, clock.run)
 	background.Keep(running, panics.Keys, func(ctx context.Context) { followKeys(ctx, s.keyFile, path, activeLog) })
 	opened = true
 	return s, func() {
+		over()
 		cancel()
 		background.Wait()
 		closeStore()

@@ -56,7 +56,7 @@ func (d documents) enforcementOf(key string, sealed []byte) (bool, int, error) {
 // Live reports whether the session that shown is of goes on, and its
 // assertion is still good. A reset or a sign-out by this process counts at
 // once, one by another node within Config.Fresh. While the store is
-// unavailable, what was true last counts for as long as Config.Stale.
+// plainly away, what was true last counts for as long as Config.Stale.
 func (s *Service) Live(ctx context.Context, shown *Shown) (bool, error) {
 	if err := s.documents.ready(); err != nil {
 		return false, err // the store may have been moved, whatever was true last

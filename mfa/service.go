@@ -36,9 +36,9 @@ const (
 type Config struct {
 	// Store keeps the records. Required.
 	Store store.Store
-	// Fresh is within what time Live and Standing see what other nodes have
-	// written to a store.Shared; 0 means DefaultFresh. What this process has
-	// written they see at once.
+	// Fresh is how old what Live and Standing tell may be, by the clock of this
+	// process, of what other nodes have written to a store.Shared; 0 means
+	// DefaultFresh. What this process has written they see at once.
 	Fresh time.Duration
 	// Near is what Live and Standing read through, by NewNear: Services that
 	// follow one another over the same store, with the same Keys and
@@ -46,8 +46,12 @@ type Config struct {
 	// means one of the Service's own, made of Store, Fresh and Stale.
 	Near *nearcache.Cache
 	// Stale is for how long Live goes on telling what was true last while the
-	// store is unavailable; 0 means DefaultStale, less than Fresh means Fresh.
+	// store is plainly away; 0 means DefaultStale, less than Fresh means Fresh.
 	Stale time.Duration
+	// Unanswered is told of each reading for a gate that had to be refused,
+	// as the store did not answer in time; nil means nobody is. It must not
+	// block.
+	Unanswered func(err error)
 	// Keys seal the records; see LoadKeys. Required.
 	Keys *seal.Keys
 	// Kinds are the kinds of factor on offer, at most one of each type. At
@@ -219,8 +223,8 @@ func New(config Config) (*Service, error) {
 	return s, nil
 }
 
-// NewNear makes a Config.Near of Store, Fresh, Stale and Now in config; the rest
-// is not looked at.
+// NewNear makes a Config.Near of Store, Fresh, Stale, Unanswered and Now in
+// config; the rest is not looked at.
 func NewNear(config Config) *nearcache.Cache {
 	if config.Stale == 0 {
 		config.Stale = DefaultStale
@@ -230,6 +234,7 @@ func NewNear(config Config) *nearcache.Cache {
 	}
 	return nearcache.New(nearcache.Config{
 		Store: config.Store, Bound: config.Fresh, Stale: config.Stale, MaxBytes: recentBytes, Now: config.Now,
+		Refused: config.Unanswered,
 	})
 }
 

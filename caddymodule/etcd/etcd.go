@@ -111,6 +111,7 @@ func (s *Store) config() etcd.Config {
 		Username:  s.Username,
 		Password:  s.Password,
 		Timeout:   time.Duration(s.Timeout),
+		Report:    caddymodule.ReportStore,
 	}
 	if s.TLS != nil {
 		c.TLS = &etcd.TLS{CA: s.TLS.CA, Cert: s.TLS.Cert, Key: s.TLS.Key, ServerName: s.TLS.ServerName}

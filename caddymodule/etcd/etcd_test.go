@@ -83,7 +83,7 @@ func TestABadOptionIsRefusedWithItsNameAndTheMend(t *testing.T) {
 		{"unknown option of tls", "endpoints a:1\ntls {\ninsecure\n}", []string{`unknown option "insecure" in tls`, "ca, cert, key, server_name"}},
 		{"option given twice", "endpoints a:1\nendpoints b:1", []string{`"endpoints" is given twice in store etcd`}},
 		{"no time at all", "endpoints a:1\ntimeout 0", []string{"timeout: must be longer than 0"}},
-		{"too fresh", "endpoints a:1\nfresh 1ms", []string{"fresh: must be from 100ms to 1m"}},
+		{"too fresh", "endpoints a:1\nfresh 1ms", []string{"fresh: must be from 100ms to 10s"}},
 		{"too stale", "endpoints a:1\nstale 1d", []string{"stale: must be at most 1h"}},
 		{"time that is none", "endpoints a:1\ntimeout soon", []string{"timeout", `"soon" is no duration`}},
 	} {

@@ -106,8 +106,8 @@ func TestABadDSNIsRefusedWithoutBeingRepeated(t *testing.T) {
 
 func TestFreshAndStaleHaveBounds(t *testing.T) {
 	for want, near := range map[string]caddymodule.Near{
-		"fresh: must be from 100ms to 1m": {Fresh: caddy.Duration(time.Millisecond)},
-		"stale: must be at most 1h":       {Stale: caddy.Duration(2 * time.Hour)},
+		"fresh: must be from 100ms to 10s": {Fresh: caddy.Duration(time.Millisecond)},
+		"stale: must be at most 1h":        {Stale: caddy.Duration(2 * time.Hour)},
 	} {
 		s := Store{DSN: "postgres://mfa@db/mfa", Near: near}
 		if err := s.Provision(caddy.Context{}); err == nil || err.Error() != want {

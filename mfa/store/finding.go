@@ -18,10 +18,16 @@ const (
 	// FindingPooler: what stands between the node and the store gives it less
 	// than it needs.
 	FindingPooler FindingKind = "pooler"
+	// FindingEvents: the store has not told of something that was written. It
+	// was noticed, and nothing rests on it.
+	FindingEvents FindingKind = "events"
+	// FindingFull: the store takes no writes for want of room, so that nobody
+	// can be signed out or reset.
+	FindingFull FindingKind = "full"
 )
 
 // FindingKinds are all kinds.
-var FindingKinds = []FindingKind{FindingHistory, FindingReplica, FindingDurability, FindingPooler}
+var FindingKinds = []FindingKind{FindingHistory, FindingReplica, FindingDurability, FindingPooler, FindingEvents, FindingFull}
 
 // Finding is something about a store that its operator must know, and that
 // the error of no call can tell, as calls go on.

@@ -123,6 +123,11 @@ var (
 	// became of a write.
 	ErrUnavailable = errors.New("store unavailable")
 
+	// ErrOther is returned, with ErrUnavailable, when what answers in the
+	// engine's place is not what this store was opened on: another cluster,
+	// say. It is there, so that nobody may take the engine for away.
+	ErrOther = errors.New("another engine answers")
+
 	// ErrClosed is returned when a call comes after Close.
 	ErrClosed = errors.New("store closed")
 

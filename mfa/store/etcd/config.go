@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+
+	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // Defaults and bounds of a Config.
@@ -45,6 +47,10 @@ type Config struct {
 
 	// Timeout is how long one request to the cluster may take. Default: 5s.
 	Timeout time.Duration
+
+	// Report takes what an operator must know of the cluster; nil means nobody
+	// does.
+	Report store.Report
 }
 
 // TLS names files in PEM format.

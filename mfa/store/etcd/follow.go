@@ -88,7 +88,7 @@ func (s *Store) followOnce(ctx context.Context) (came bool) {
 			// What is known of the history stays: the next watch tells whether
 			// that was lost, or the cluster was put back.
 			s.facts.reset()
-			s.tell(store.IncidentEventsLost, "the watch on etcd does not go on where it was: everything that is remembered is read anew")
+			s.report.Found(store.FindingEvents, "the watch on etcd does not go on where it was: everything that is remembered is read anew")
 			return came
 		}
 	}

@@ -124,8 +124,8 @@ func (s *Store) abandon(history int64, why sameness) {
 	s.restartWatch()
 	s.ring()
 	if why == ofOtherHistory {
-		s.tell(store.IncidentRestored, "etcd was put back to an older state while this node ran: what it remembers is forgotten, and "+
-			"what was ended or spent since that state may be good again")
+		s.report.Found(store.FindingHistory, "etcd was put back to an older state while this node ran, and this node has forgotten what it remembered. "+
+			"What was spent, ended or reset since that state is as it was before")
 	}
 }
 

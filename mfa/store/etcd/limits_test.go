@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,8 +28,12 @@ func TestAClusterThatTakesLessThanItsDefaultsSaysSo(t *testing.T) {
 
 func TestAFullClusterIsReadAndSaysWhatHelps(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{Flags: []string{"--quota-backend-bytes", "4000000"}})
-	s := mustOpen(t, Config{Endpoints: cluster.Endpoints()})
+	reported := new(findings)
+	s := mustOpen(t, Config{Endpoints: cluster.Endpoints(), Report: reported.take})
 	mustPut(t, s, "a", "1")
+	if s.Full() {
+		t.Error("a cluster with room counts as full")
+	}
 	var err error
 	for i := 0; err == nil && i < 100; i++ {
 		err = put(s, "large", strings.Repeat("x", 500_000))
@@ -37,6 +42,13 @@ func TestAFullClusterIsReadAndSaysWhatHelps(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	mustHold(t, s, "a", "1")
+	if kinds := reported.kinds(); !s.Full() || !slices.Equal(kinds, []store.FindingKind{store.FindingFull}) {
+		t.Errorf("full: %v, reported: %v", s.Full(), kinds)
+	}
+	// A node that writes nothing is told by the alarm.
+	if full, known := mustOpen(t, Config{Endpoints: cluster.Endpoints()}).askFull(context.Background()); !full || !known {
+		t.Errorf("asked, the cluster is full: %v, known: %v", full, known)
+	}
 	if _, err := s.Changed(context.Background(), map[string]int64{"a": 1}); err != nil {
 		t.Error(err)
 	}
@@ -61,6 +73,9 @@ func TestAFullClusterIsReadAndSaysWhatHelps(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPut(t, s, "a", "2")
+	if s.Full() {
+		t.Error("a cluster that takes writes again counts as full")
+	}
 }
 
 // TestADocumentTakesTheRoomThatIsDocumented holds what docs/stores.md says of

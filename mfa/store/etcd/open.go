@@ -126,6 +126,6 @@ func checkVersion(version string) error {
 }
 
 var (
-	_ store.Shared    = (*Store)(nil)
-	_ store.Reporting = (*Store)(nil)
+	_ store.Shared   = (*Store)(nil)
+	_ store.Fillable = (*Store)(nil)
 )

@@ -42,7 +42,7 @@ type Store struct {
 	facts     *facts
 	rung      chan struct{} // Written's
 	stopWatch atomic.Pointer[context.CancelFunc]
-	incidents chan store.Incident
+	report    store.Report
 	full      atomic.Bool
 
 	life     context.Context
@@ -63,8 +63,7 @@ func newStore(config Config) *Store {
 		writer:  rand.Text(),
 		facts:   newFacts(),
 		rung:    make(chan struct{}, 1),
-
-		incidents: make(chan store.Incident, mostIncidents),
+		report:  config.Report,
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.close = sync.OnceValue(s.shut)

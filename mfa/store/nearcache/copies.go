@@ -3,7 +3,6 @@ package nearcache
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // held is a copy of a document.
@@ -14,17 +13,14 @@ type held struct {
 	version int64
 	epoch   uint64 // of the key, before the document was read
 	// confirmed is the last moment at which the copy is known to have been
-	// true, as Unix time in nanoseconds.
-	confirmed atomic.Int64
+	// true, by two clocks; see Cache.age.
+	confirmed, confirmedMonotonic atomic.Int64
 	// gone says that the document has changed since.
 	gone atomic.Bool
 	// idle is how many times in a row nobody had read the copy when the store
 	// was asked about it.
 	idle atomic.Int32
 }
-
-// confirm notes that the copy was true at a moment.
-func (h *held) confirm(at time.Time) { h.confirmed.Store(at.UnixNano()) }
 
 // use notes that the copy was read.
 func (h *held) use() {
@@ -80,6 +76,13 @@ func (c *copies) put(h *held) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// An answer that took long is no newer than one that was asked for later.
+	for _, generation := range []map[string]*held{c.young, c.old} {
+		if before := generation[h.key]; before != nil && !before.gone.Load() && before.epoch == h.epoch &&
+			before.confirmed.Load() > h.confirmed.Load() {
+			return
+		}
+	}
 	delete(c.old, h.key)
 	c.add(h)
 }

@@ -27,6 +27,8 @@ type engine struct {
 	compared int // keys given to Changed
 	// during, when set, is called in the middle of a reading.
 	during func()
+	// failure, when set, is what the next reading fails with.
+	failure error
 }
 
 func newEngine() *engine {
@@ -61,12 +63,17 @@ func (e *engine) GetVersion(_ context.Context, key string) ([]byte, int64, error
 	}
 	value, ok := e.values[key]
 	version := e.versions[key]
+	failure := e.failure
+	e.failure = nil
 	if e.during != nil {
 		during := e.during
 		e.during = nil
 		e.mu.Unlock()
 		during()
 		e.mu.Lock()
+	}
+	if failure != nil {
+		return nil, 0, failure
 	}
 	if !ok {
 		return nil, 0, store.ErrNotFound

@@ -6,33 +6,50 @@
 // How it knows depends on the engine. Of a store.Exclusive a copy is exact:
 // it counts until its document is written. Of a store.Shared, which others
 // write too, the copies in use are compared with the engine, all in one
-// question, twice in that time; see Cache.Run. Of any other store nothing is
+// question, every half second; see Cache.Run. Of any other store nothing is
 // kept.
+//
+// The age of a copy is the time since a question was asked whose answer bears
+// the copy out, by the clock of this process. So a store that answers slowly
+// costs age, and no more: it is asked, and waited for. Only a store that is
+// plainly away is gone without, for Config.Stale: one that has failed a question
+// with store.ErrUnavailable, while nothing else that it was asked was answered
+// from before that question until now.
 package nearcache
 
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // DefaultBound is how old what a Cache tells may be.
-const DefaultBound = time.Second
+const DefaultBound = 10 * time.Second
+
+const (
+	// every is how often copies are compared with a shared store.
+	every = 500 * time.Millisecond
+	// unattended is how old a copy may be that Run does not look after: of an
+	// exclusive store, where it is how long a damaged file may go unnoticed,
+	// and where nobody has read it for long.
+	unattended = time.Second
+)
 
 // Config is what a Cache is made of.
 type Config struct {
 	// Store has the documents. Required.
 	Store store.Store
 	// Bound is how old what View.Read tells may be; 0 means DefaultBound. Of a
-	// store.Exclusive it is exact, and the bound is how long a damaged file
-	// may go unnoticed.
+	// store.Exclusive it is exact.
 	Bound time.Duration
 	// Stale is how old what View.ReadStale tells may be while the store is
-	// unavailable. Less than Bound means Bound.
+	// plainly away. Less than Bound means Bound.
 	Stale time.Duration
+	// Refused is told of each reading that the store did not answer, and no
+	// copy could. Nil means nobody is. It must not block.
+	Refused func(err error)
 	// MaxBytes bounds the memory of the copies, roughly.
 	MaxBytes int
 	// Now is the clock. Required.
@@ -52,9 +69,10 @@ type Cache struct {
 	bound     time.Duration
 	stale     time.Duration
 	now       func() time.Time
+	made      time.Time
 	copies    copies
-	// down says that the store could not be asked the last time.
-	down atomic.Bool
+	presence  presence
+	refused   func(error)
 }
 
 // New makes a Cache. It holds nothing that would have to be closed.
@@ -67,7 +85,11 @@ func New(config Config) *Cache {
 		bound: config.Bound,
 		stale: max(config.Stale, config.Bound),
 		now:   config.Now,
+
+		refused: config.Refused,
 	}
+	c.made = c.now()
+	c.presence.last.Store(c.made.UnixNano())
 	c.copies.half = config.MaxBytes / 2
 	if exclusive, ok := config.Store.(store.Exclusive); ok {
 		c.exclusive = exclusive
@@ -79,29 +101,31 @@ func New(config Config) *Cache {
 
 func (c *Cache) read(ctx context.Context, key string, decode decode, stale bool) (any, error) {
 	held := c.copies.get(key)
-	if held != nil {
-		if c.within(held, c.bound) {
-			held.use()
-			return held.value, nil
-		}
-		if stale && c.down.Load() && c.within(held, c.stale) {
-			held.use()
-			return held.value, nil
-		}
-	}
-	if !stale || held == nil || !c.within(held, c.stale) {
-		return c.fetch(ctx, key, decode, held)
-	}
-	// There is something to fall back on: it is not waited for long.
-	within, cancel := context.WithTimeout(ctx, c.bound)
-	defer cancel()
-	value, err := c.fetch(within, key, decode, held)
-	if ctx.Err() == nil && (errors.Is(err, store.ErrUnavailable) || within.Err() != nil) && c.within(held, c.stale) {
-		c.down.Store(true)
+	if held != nil && (c.current(held) || stale && c.presence.away() && c.within(held, c.stale)) {
 		held.use()
 		return held.value, nil
 	}
-	return value, err
+	value, err := c.fetch(ctx, key, decode, held)
+	if err == nil {
+		return value, nil
+	}
+	if stale && held != nil && errors.Is(err, store.ErrUnavailable) && c.presence.away() && c.within(held, c.stale) {
+		held.use()
+		return held.value, nil
+	}
+	if c.refused != nil && errors.Is(err, store.ErrUnavailable) {
+		c.refused(err)
+	}
+	return nil, err
+}
+
+// current reports whether held may be told without asking.
+func (c *Cache) current(held *held) bool {
+	age := c.bound
+	if c.exclusive != nil || held.idle.Load() >= idleRounds {
+		age = min(age, unattended)
+	}
+	return c.within(held, age)
 }
 
 // within reports whether held is known to have been true at a moment no
@@ -110,8 +134,22 @@ func (c *Cache) within(held *held, age time.Duration) bool {
 	if held.gone.Load() || held.epoch != c.epoch(held.key) {
 		return false
 	}
-	ago := c.now().UnixNano() - held.confirmed.Load()
-	return 0 <= ago && ago < int64(age)
+	ago := c.age(held)
+	return 0 <= ago && ago < age
+}
+
+// age is how long ago held is known to have been true: by the clock on the
+// wall, which may be set back, or by the one that only runs on, which stands
+// still while a machine is suspended; whichever says more.
+func (c *Cache) age(held *held) time.Duration {
+	now := c.now()
+	return max(time.Duration(now.UnixNano()-held.confirmed.Load()), now.Sub(c.made)-time.Duration(held.confirmedMonotonic.Load()))
+}
+
+// confirm notes that held was true at a moment.
+func (c *Cache) confirm(held *held, at time.Time) {
+	held.confirmed.Store(at.UnixNano())
+	held.confirmedMonotonic.Store(int64(at.Sub(c.made)))
 }
 
 func (c *Cache) epoch(key string) uint64 {
@@ -126,16 +164,13 @@ func (c *Cache) fetch(ctx context.Context, key string, decode decode, old *held)
 	// Before the reading: what is written while it goes on makes a copy of
 	// it no good.
 	epoch, asked := c.epoch(key), c.now()
+	question := c.ask()
 	document, version, err := c.get(ctx, key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		if errors.Is(err, store.ErrUnavailable) {
-			c.down.Store(true)
-		}
+	if question.ends(err); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	c.down.Store(false)
 	if old != nil && old.epoch == epoch && old.version == version && !old.gone.Load() {
-		old.confirm(asked)
+		c.confirm(old, asked)
 		old.use()
 		return old.value, nil
 	}
@@ -147,7 +182,7 @@ func (c *Cache) fetch(ctx context.Context, key string, decode decode, old *held)
 		return value, nil
 	}
 	fresh := &held{key: key, value: value, size: size, version: version, epoch: epoch}
-	fresh.confirm(asked)
+	c.confirm(fresh, asked)
 	c.copies.put(fresh)
 	return value, nil
 }

@@ -44,7 +44,7 @@ func TestACopyOfASharedStoreIsNoOlderThanTheBound(t *testing.T) {
 	r := newRig(t, shared{e})
 	r.want("a", "1")
 	e.write("a", "2")
-	r.Advance(time.Second - 1)
+	r.Advance(nearcache.DefaultBound - 1)
 	r.want("a", "1")
 	r.Advance(1)
 	r.want("a", "2")
@@ -132,11 +132,11 @@ func TestWhileTheStoreIsAwayOnlyStaleReadersAreServedAndNotForLong(t *testing.T)
 	r := newRig(t, shared{e})
 	r.want("a", "1")
 	e.fail(true)
-	r.Advance(time.Second)
+	r.Advance(nearcache.DefaultBound)
 	if got, err := r.Read(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Read = %q, %v", got, err)
 	}
-	for range 59 {
+	for range 60 - int(nearcache.DefaultBound/time.Second) {
 		if got, err := r.ReadStale(t.Context(), "a"); got != "1" || err != nil {
 			t.Fatalf("ReadStale = %q, %v", got, err)
 		}
@@ -162,7 +162,7 @@ func TestReadersDoNotWaitForAStoreThatIsKnownToBeAway(t *testing.T) {
 	r := newRig(t, shared{e})
 	r.want("a", "1")
 	e.fail(true)
-	r.Advance(2 * time.Second)
+	r.Advance(2 * nearcache.DefaultBound)
 	if err := r.Refresh(t.Context()); err == nil {
 		t.Fatal("the refresh has not failed")
 	}

@@ -12,7 +12,8 @@ func (c *Cache) Run(ctx context.Context) {
 	if c.shared == nil {
 		return
 	}
-	rounds := time.NewTicker(c.bound / 2)
+	pace := min(c.bound/2, every)
+	rounds := time.NewTicker(pace)
 	defer rounds.Stop()
 	for {
 		select {
@@ -27,7 +28,7 @@ func (c *Cache) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(c.bound / 20):
+		case <-time.After(pace / 10):
 		}
 	}
 }
@@ -45,24 +46,23 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	// No longer than the answer would be worth something.
 	ctx, cancel := context.WithTimeout(ctx, c.bound)
 	defer cancel()
-	asked := c.now()
+	asked, question := c.now(), c.ask()
 	inUse := c.copies.inUse()
 	seen := make(map[string]int64, len(inUse))
 	for _, held := range inUse {
 		seen[held.key] = held.version
 	}
 	changed, err := c.shared.Changed(ctx, seen)
+	question.ends(err)
 	if err != nil {
-		c.down.Store(true)
 		return err
 	}
-	c.down.Store(false)
 	for _, key := range changed {
 		delete(seen, key)
 	}
 	for _, held := range inUse {
 		if _, same := seen[held.key]; same {
-			held.confirm(asked)
+			c.confirm(held, asked)
 		} else {
 			held.gone.Store(true)
 		}

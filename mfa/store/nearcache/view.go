@@ -26,7 +26,7 @@ func (v View[T]) Read(ctx context.Context, key string) (T, error) {
 	return v.typed(v.cache.read(ctx, key, v.decode, false))
 }
 
-// ReadStale is Read, except that while the store is unavailable it returns
+// ReadStale is Read, except that while the store is plainly away it returns
 // what was true no longer than Config.Stale ago.
 func (v View[T]) ReadStale(ctx context.Context, key string) (T, error) {
 	return v.typed(v.cache.read(ctx, key, v.decode, true))
@@ -42,12 +42,8 @@ func (v View[T]) Renew(ctx context.Context, key string) (T, error) {
 // Config.Bound ago, or, with stale, Config.Stale ago. It asks nobody; ok is
 // false where there is no such copy.
 func (v View[T]) Held(key string, stale bool) (value T, ok bool) {
-	age := v.cache.bound
-	if stale {
-		age = v.cache.stale
-	}
 	held := v.cache.copies.get(key)
-	if held == nil || !v.cache.within(held, age) {
+	if held == nil || !v.cache.current(held) && !(stale && v.cache.within(held, v.cache.stale)) {
 		return value, false
 	}
 	held.use()

@@ -9,37 +9,19 @@ import (
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
-// mostIncidents is how many incidents wait to be heard.
-const mostIncidents = 16
-
 // fullLook is how often the cluster is asked whether it is full.
 const fullLook = 30 * time.Second
 
-// Incidents implements store.Reporting.
-func (s *Store) Incidents() <-chan store.Incident { return s.incidents }
-
-// Full implements store.Reporting. It asks nobody.
+// Full implements store.Fillable.
 func (s *Store) Full() bool { return s.full.Load() }
-
-// tell tells of an incident, unless too many have not been heard.
-func (s *Store) tell(kind store.IncidentKind, text string) {
-	select {
-	case s.incidents <- store.Incident{Kind: kind, Text: text}:
-	default:
-	}
-}
 
 // setFull takes down that the cluster takes no writes, or takes them again.
 func (s *Store) setFull(full bool) {
-	if s.full.Swap(full) == full {
+	if s.full.Swap(full) == full || !full {
 		return
 	}
-	if full {
-		s.tell(store.IncidentFull, "etcd is full and takes no writes: nobody can sign in, be signed out or be reset, while gates stay open "+
-			"for the sessions there are: compact and defragment it, disarm the alarm, or raise its --quota-backend-bytes")
-	} else {
-		s.tell(store.IncidentNotFull, "etcd takes writes again")
-	}
+	s.report.Found(store.FindingFull, "etcd is full and takes no writes: nobody can sign in, be signed out or be reset, while gates stay open "+
+		"for the sessions there are: compact and defragment it, disarm the alarm, or raise its --quota-backend-bytes")
 }
 
 // watchRoom asks now and again whether the cluster is full, so that an
