@@ -82,7 +82,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (passes bool) {
 		return false
 	}
 	h.app.upgrades.Strip(r)
-	gate.TrimHost(r)
+	gate.Normalize(r)
 	route, ours := h.find(r)
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		// Serving a route would undo the refusal of whatever stands before

@@ -78,9 +78,13 @@ func StripPaths(r *http.Request) {
 }
 
 // tellsPath reports whether some backend may take name for one of otherPaths.
-func tellsPath(name string) bool {
-	for _, other := range otherPaths {
-		if len(name) == len(other) && beginsLike(name, other) {
+func tellsPath(name string) bool { return isLike(name, otherPaths) }
+
+// isLike reports whether some backend may take name for one of headers, which
+// are in lower case.
+func isLike(name string, headers []string) bool {
+	for _, header := range headers {
+		if len(name) == len(header) && beginsLike(name, header) {
 			return true
 		}
 	}

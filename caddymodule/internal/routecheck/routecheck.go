@@ -113,6 +113,10 @@ func (s *site) has(fits func(*mfaAt) bool) bool {
 // matchers finds gates that Caddy's own path matcher decides about, or one of
 // what clients choose to send.
 func (r *Report) matchers(g *gateAt) {
+	if slices.ContainsFunc(g.under, (*route).leavesOutPOST) {
+		r.warn("%s is not asked of POST. Many backends take a POST for a PUT, PATCH or DELETE that a header or a form names: "+
+			"name POST in the method matcher as well", g)
+	}
 	i := slices.IndexFunc(g.under, isByPath)
 	byClient := i < 0 && slices.ContainsFunc(g.under, isByClient)
 	if i < 0 && !byClient {

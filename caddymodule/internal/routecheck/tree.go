@@ -205,6 +205,23 @@ func hasOfClient(set []matcher) bool {
 	return slices.ContainsFunc(set, func(m matcher) bool { return m.isOfClient() })
 }
 
+// leavesOutPOST reports whether the route is for methods that a POST may stand
+// for, and not for POST.
+func (r *route) leavesOutPOST() bool {
+	return slices.ContainsFunc(r.sets, func(set []matcher) bool {
+		return slices.ContainsFunc(set, func(m matcher) bool {
+			var methods []string
+			if m.name != "method" || json.Unmarshal(m.config, &methods) != nil {
+				return false
+			}
+			has := func(method string) bool {
+				return slices.ContainsFunc(methods, func(m string) bool { return strings.EqualFold(m, method) })
+			}
+			return !has("POST") && (has("PUT") || has("PATCH") || has("DELETE"))
+		})
+	})
+}
+
 // readsPath reports whether the path decides if a request takes the route.
 func (r *route) readsPath(fromPath []string) bool {
 	for _, set := range r.sets {
