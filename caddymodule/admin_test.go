@@ -129,7 +129,7 @@ func (o *operated) enrol(caller mfa.Caller) []string {
 func (o *operated) lock(caller mfa.Caller) {
 	o.Helper()
 	for range mfa.DefaultLockoutAttempts {
-		if _, err := o.serving().service.VerifyLogin(o.Context(), caller, factor.TypeTOTP, mfa.LoginProof{Code: "wrong"}); err == nil {
+		if _, err := o.serving().service.VerifyLogin(o.Context(), caller, factor.TypeTOTP, mfa.LoginProof{Code: "AAAA-BBBB-CCCC"}); err == nil {
 			o.Fatal("a wrong code is accepted")
 		}
 	}

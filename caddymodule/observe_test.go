@@ -95,9 +95,9 @@ func (o *operated) walk(subject string, headers ...string) (secrets []string) {
 		o.Fatal(err)
 	}
 	enrolled := o.call(http.StatusOK, "/mfa/verify-setup", token, fmt.Sprintf(`{"mfaType":"GOOGLE_AUTH","code":%q}`, code), headers...)
-	o.call(http.StatusUnauthorized, "/mfa/verify-login", token, `{"mfaType":"GOOGLE_AUTH","code":"wronglogin"}`, headers...)
+	o.call(http.StatusUnauthorized, "/mfa/verify-login", token, `{"mfaType":"GOOGLE_AUTH","code":"WR0NG10G1N00"}`, headers...)
 	grant := o.call(http.StatusOK, "/mfa/verify-login", token, fmt.Sprintf(`{"mfaType":"GOOGLE_AUTH","code":%q}`, codes[0]), headers...)
-	secrets = append(codes, token, secret, code, "wrongsetup", "wronglogin")
+	secrets = append(codes, token, secret, code, "wrongsetup", "WR0NG10G1N00")
 	for _, answer := range []map[string]any{enrolled, grant} {
 		secrets = append(secrets, answer["fullAccessToken"].(string), answer["refreshToken"].(string))
 	}
@@ -156,7 +156,7 @@ func TestALockoutIsCounted(t *testing.T) {
 	}
 	o.call(http.StatusOK, "/mfa/verify-setup", token, fmt.Sprintf(`{"mfaType":"GOOGLE_AUTH","code":%q}`, code))
 	for range 7 {
-		o.send(http.MethodPost, "/mfa/verify-login", token, `{"mfaType":"GOOGLE_AUTH","code":"wrong"}`)
+		o.send(http.MethodPost, "/mfa/verify-login", token, `{"mfaType":"GOOGLE_AUTH","code":"AAAA-BBBB-CCCC"}`)
 	}
 	scrape := o.want(http.StatusOK, http.MethodGet, "/metrics", nil)
 	if !strings.Contains(scrape, "caddy_mfa_lockouts_total 1\n") {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddymfa/caddy-mfa/mfa/internal/typed"
 )
 
 // codeAlphabet is Crockford's base 32: no I, L, O or U to misread.
@@ -36,14 +38,13 @@ func newBackupCodes(n int) []string {
 	return codes
 }
 
-// normalizeCode takes off what people and paper add to a code: case,
-// spaces and dashes, and the letters that the alphabet leaves out because
-// they look like its digits.
-func normalizeCode(code string) string {
-	return strings.Map(func(r rune) rune {
+// normalizeCode takes off what people, keyboards and paper add to a code, and
+// reads the letters that the alphabet leaves out as the digits that they look
+// like. ok is false for what cannot be a backup code.
+func normalizeCode(text string) (code string, ok bool) {
+	code, ok = typed.Code(text)
+	code = strings.Map(func(r rune) rune {
 		switch r {
-		case ' ', '-', '\t', '\n', '\r':
-			return -1
 		case 'O':
 			return '0'
 		case 'I', 'L':
@@ -51,6 +52,7 @@ func normalizeCode(code string) string {
 		}
 		return r
 	}, strings.ToUpper(code))
+	return code, ok && len(code) == codeGroups*codeGroupSize && strings.Trim(code, codeAlphabet) == ""
 }
 
 func codeLabel(account string) string { return "caddy-mfa backup code " + account }
@@ -60,7 +62,8 @@ func codeLabel(account string) string { return "caddy-mfa backup code " + accoun
 func (d documents) hashCodes(account string, codes []string) ([][]byte, error) {
 	hashes := make([][]byte, len(codes))
 	for i, code := range codes {
-		hash, err := d.hash(codeLabel(account), []byte(normalizeCode(code)))
+		normalized, _ := normalizeCode(code)
+		hash, err := d.hash(codeLabel(account), []byte(normalized))
 		if err != nil {
 			return nil, fmt.Errorf("hashing backup codes: %w", err)
 		}
@@ -69,17 +72,13 @@ func (d documents) hashCodes(account string, codes []string) ([][]byte, error) {
 	return hashes, nil
 }
 
-// spendBackupCode takes code out of the set when it is in it. Known
-// reports whether it is or was.
+// spendBackupCode takes code, in its normalized form, out of the set when it
+// is in it. Known reports whether it is or was.
 func (s *Service) spendBackupCode(u *user, account, code string) (spent, known bool) {
-	const longest = 64
-	if len(code) > longest {
-		return false, false
-	}
 	if u.CodesOf != "" {
 		account = u.CodesOf
 	}
-	label, secret := codeLabel(account), []byte(normalizeCode(code))
+	label, secret := codeLabel(account), []byte(code)
 	matches := func(hash []byte) bool { return s.documents.keys.Matches(label, secret, hash) }
 	if i := slices.IndexFunc(u.BackupCodes, matches); i >= 0 {
 		u.SpentCodes = append(u.SpentCodes, u.BackupCodes[i])

@@ -137,7 +137,7 @@ func TestSpansAreMeasuredByOneClockHoweverFarTheClocksOfNodesAreApart(t *testing
 				return err
 			}
 			for range 5 {
-				wantError(t, login(b, "wrong"), mfa.ErrWrongProof)
+				wantError(t, login(b, "AAAA-BBBB-CCCC"), mfa.ErrWrongProof)
 			}
 			wantLocked(t, login(a, app.backupCodes[0]), 15*time.Minute)
 			wantLocked(t, login(b, app.backupCodes[0]), 15*time.Minute)

@@ -121,7 +121,8 @@ func (s *Service) confirm(ctx context.Context, c confirmation) (done enrolment, 
 	if err == nil {
 		credential, err = c.kind.Confirm(before.account(c.account, c.kind.Type()), checked.State, c.proof, s.own().UTC())
 	}
-	wrong := errors.Is(err, ErrWrongProof)
+	// What cannot be a code is no guess, and does not count.
+	wrong := errors.Is(err, ErrWrongProof) && !errors.Is(err, factor.ErrMalformedProof)
 	if err != nil && !(wrong && c.countsFailures) {
 		return enrolment{}, fmt.Errorf("confirming setup: %w", err)
 	}

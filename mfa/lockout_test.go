@@ -71,6 +71,21 @@ func TestAReplayedCodeIsNoGuess(t *testing.T) {
 	f.login(alice, factor.TypeTOTP, f.appProof(app.secret))
 }
 
+func TestWhatCannotBeACodeIsNoGuess(t *testing.T) {
+	f := newFixture(t)
+	app := f.enrolApp(alice)
+	for range 3 {
+		for _, code := range []string{"12345", "1234567", "12a456", "AAAA-BBBB-CCC", "AAAA-BBBB-CCCCC", "AAAA-BBBB-CCC!", "password", "١٢٣"} {
+			wantError(t, f.tryCode(alice, code), factor.ErrMalformedProof)
+		}
+	}
+	f.failLogins(alice, app.secret, 4)
+	wantError(t, f.tryCode(alice, "12345"), factor.ErrMalformedProof)
+	f.failLogins(alice, app.secret, 1)
+	// While codes are locked nothing is said of their form.
+	wantLocked(t, f.tryCode(alice, "12345"), 15*time.Minute)
+}
+
 func TestLockoutsDoubleAndAHundredWrongCodesSwitchCodesOff(t *testing.T) {
 	for name, mend := range map[string]func(*fixture) error{
 		"unlock": func(f *fixture) error { return f.Unlock(t.Context(), alice.Issuer, alice.Subject) },

@@ -80,6 +80,8 @@ func (s *Service) recordFailure(caller Caller, t factor.Type, proof LoginProof, 
 		e.Reason = "locked"
 	case errors.Is(err, factor.ErrSpentProof):
 		e.Reason = "replayed"
+	case errors.Is(err, factor.ErrMalformedProof):
+		e.Reason = "malformed"
 	case errors.Is(err, ErrWrongProof):
 		e.Reason = "wrong_proof"
 	default:
@@ -97,7 +99,8 @@ var errLocks = errors.New("code entry is locked now")
 
 // verifyCode decides about a code in one update: whether code entry is
 // locked, whether the code is right, that it is spent or counts as wrong.
-// A right code that comes again does not count: it is no guess.
+// A right code that comes again does not count, nor does what cannot be a code:
+// they are no guesses.
 func (s *Service) verifyCode(ctx context.Context, caller Caller, t factor.Type, code string) (shown session, err error) {
 	now := s.now().UTC()
 	key := userPrefix + caller.accountKey()
@@ -116,7 +119,7 @@ func (s *Service) verifyCode(ctx context.Context, caller Caller, t factor.Type, 
 		}
 		proven, err := s.spendCode(u, caller.accountKey(), t, code, s.own().UTC())
 		switch {
-		case errors.Is(err, factor.ErrSpentProof):
+		case errors.Is(err, factor.ErrSpentProof), errors.Is(err, factor.ErrMalformedProof):
 			return err
 		case errors.Is(err, ErrWrongProof):
 			refusal = err
@@ -141,9 +144,11 @@ func (s *Service) verifyCode(ctx context.Context, caller Caller, t factor.Type, 
 }
 
 // spendCode takes code as that of the authenticator app, where the login is
-// by one, else as a backup code.
+// by one, else as a backup code. factor.ErrMalformedProof is returned for what
+// can be neither.
 func (s *Service) spendCode(u *user, account string, t factor.Type, code string, now time.Time) (evidence, error) {
 	refusal := fmt.Errorf("%w: it is no code of this account", ErrWrongProof)
+	malformed := true
 	app, ok := s.kinds[factor.TypeTOTP].(codeVerifier)
 	if f := u.inUse(factor.TypeTOTP); t == factor.TypeTOTP && ok && f != nil {
 		state, err := app.VerifyLogin(f.State, code, now)
@@ -154,9 +159,18 @@ func (s *Service) spendCode(u *user, account string, t factor.Type, code string,
 		if !errors.Is(err, ErrWrongProof) {
 			return evidence{}, err
 		}
-		refusal = err
+		if malformed = errors.Is(err, factor.ErrMalformedProof); !malformed {
+			refusal = err
+		}
 	}
-	switch spent, known := s.spendBackupCode(u, account, code); {
+	normalized, ok := normalizeCode(code)
+	if !ok {
+		if malformed {
+			return evidence{}, fmt.Errorf("%w: it is neither a code of an app nor a backup code", factor.ErrMalformedProof)
+		}
+		return evidence{}, refusal
+	}
+	switch spent, known := s.spendBackupCode(u, account, normalized); {
 	case spent:
 		return u.backupEvidence(), nil
 	case known:

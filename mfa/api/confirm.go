@@ -100,10 +100,12 @@ func missing(member, how string) error {
 // confirmError turns an error of a confirmation into what the client is
 // told; failed is the route's own message.
 func confirmError(err error, failed string) error {
-	code := ""
+	code, hint := "", ""
 	switch {
 	case errors.Is(err, mfa.ErrUnknownType), errors.Is(err, mfa.ErrTypeUnavailable):
 		return typeError(err)
+	case errors.Is(err, factor.ErrMalformedProof):
+		code, hint = malformedCode, "A code is the 6 digits that your authenticator app shows."
 	case errors.Is(err, mfa.ErrWrongProof):
 		code = "setup_verification_failed"
 	case errors.Is(err, mfa.ErrNoPendingSetup):
@@ -115,5 +117,5 @@ func confirmError(err error, failed string) error {
 	default:
 		return err
 	}
-	return &apiError{status: http.StatusBadRequest, code: code, message: failed, cause: err}
+	return &apiError{status: http.StatusBadRequest, code: code, message: failed, hint: hint, cause: err}
 }

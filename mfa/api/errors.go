@@ -24,6 +24,9 @@ type apiError struct {
 	status  int
 	code    string // snake_case, for programs
 	message string // for people
+	// hint says what to do, where message is one of the literal ones. "" means
+	// that there is nothing to say.
+	hint string
 	// challenge is the WWW-Authenticate header, "" for none.
 	challenge string
 	// retryAfter is the Retry-After header, 0 for none.
@@ -238,7 +241,7 @@ func RefuseUnreadable(w http.ResponseWriter, r *http.Request) bool {
 
 func writeError(w http.ResponseWriter, e *apiError) {
 	setRefusalHeaders(w, e)
-	_ = writeJSON(w, e.status, errorAnswer{Error: e.message, Code: e.code}) // strings always encode
+	_ = writeJSON(w, e.status, errorAnswer{Error: e.message, Code: e.code, Hint: e.hint}) // strings always encode
 }
 
 // setRefusalHeaders sets what a client needs to know to do better.

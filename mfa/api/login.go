@@ -88,11 +88,15 @@ func requireLoginProof(t factor.Type, proof mfa.LoginProof) error {
 	return nil
 }
 
+// malformedCode is the code of the answer to what cannot be a code, which does
+// not count as a wrong one.
+const malformedCode = "malformed_code"
+
 // loginError turns an error of Service.VerifyLogin into what the client is
 // told.
 func loginError(err error) error {
 	const failed = "MFA verification failed"
-	code := ""
+	code, hint := "", ""
 	switch {
 	case errors.Is(err, mfa.ErrUnknownType), errors.Is(err, mfa.ErrTypeUnavailable):
 		return typeError(err)
@@ -101,13 +105,15 @@ func loginError(err error) error {
 			status: http.StatusUnauthorized, code: "magic_link_pending", message: failed,
 			challenge: stepUpChallenge("The link has not been approved yet", mfa.ACRMail, 0),
 		}
+	case errors.Is(err, factor.ErrMalformedProof):
+		code, hint = malformedCode, "A code is the 6 digits that your authenticator app shows, or a backup code of 12 letters and digits, such as 7KQ2-M4TY-3X6T."
 	case errors.Is(err, mfa.ErrWrongProof):
 		code = "mfa_verification_failed"
 	default:
 		return err
 	}
 	return &apiError{
-		status: http.StatusUnauthorized, code: code, message: failed, cause: err,
+		status: http.StatusUnauthorized, code: code, message: failed, hint: hint, cause: err,
 		challenge: stepUpChallenge(failed, mfa.ACRMFA, 0),
 	}
 }

@@ -20,6 +20,7 @@ type (
 		Success bool   `json:"success"`
 		Error   string `json:"error"`
 		Code    string `json:"code"`
+		Hint    string `json:"hint,omitempty"`
 	}
 )
 

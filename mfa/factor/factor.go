@@ -141,4 +141,8 @@ var (
 	// ErrSpentProof is returned when a proof was right, and was used
 	// before. It wraps ErrWrongProof.
 	ErrSpentProof = fmt.Errorf("%w: used before", ErrWrongProof)
+
+	// ErrMalformedProof is returned for a code that has not the form of one: it
+	// is a slip of the hand and no guess. It wraps ErrWrongProof.
+	ErrMalformedProof = fmt.Errorf("%w: malformed", ErrWrongProof)
 )

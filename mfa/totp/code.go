@@ -3,20 +3,18 @@ package totp
 import (
 	"crypto/subtle"
 	"fmt"
+	"strings"
 	"time"
-	"unicode"
 
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/caddymfa/caddy-mfa/mfa/factor"
+	"github.com/caddymfa/caddy-mfa/mfa/internal/typed"
 )
 
 const (
 	// codeLength is the number of digits of a code.
 	codeLength = 6
-
-	// maxTypedCode bounds what is looked at as a code, in bytes.
-	maxTypedCode = 64
 
 	// period is the length of a time step in seconds.
 	period = 30
@@ -25,29 +23,20 @@ const (
 	noStep = -1
 )
 
-// parseCode takes the spaces and dashes out of a code as a person types
-// it. factor.ErrWrongProof is returned unless six ASCII digits remain.
-func parseCode(typed string) (string, error) {
-	if typed == "" {
-		return "", fmt.Errorf("%w: no code was given", factor.ErrWrongProof)
+// parseCode reads a code as a person types it. factor.ErrMalformedProof is
+// returned unless six decimal digits, of any script, are all that it says.
+func parseCode(text string) (string, error) {
+	code, ok := typed.Code(text)
+	if !ok {
+		return "", fmt.Errorf("%w: the code is longer than %d bytes", factor.ErrMalformedProof, typed.MaxCode)
 	}
-	if len(typed) > maxTypedCode {
-		return "", fmt.Errorf("%w: the code is longer than %d bytes", factor.ErrWrongProof, maxTypedCode)
+	if strings.Trim(code, "0123456789") != "" {
+		return "", fmt.Errorf("%w: the code holds something else than digits", factor.ErrMalformedProof)
 	}
-	digits := make([]byte, 0, codeLength)
-	for _, r := range typed {
-		switch {
-		case '0' <= r && r <= '9':
-			digits = append(digits, byte(r))
-		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r):
-		default:
-			return "", fmt.Errorf("%w: the code holds something else than the digits 0 to 9", factor.ErrWrongProof)
-		}
+	if len(code) != codeLength {
+		return "", fmt.Errorf("%w: the code has %d digits instead of %d", factor.ErrMalformedProof, len(code), codeLength)
 	}
-	if len(digits) != codeLength {
-		return "", fmt.Errorf("%w: the code has %d digits instead of %d", factor.ErrWrongProof, len(digits), codeLength)
-	}
-	return string(digits), nil
+	return code, nil
 }
 
 // findStep returns the time step at which secret gives code, among those

@@ -12,7 +12,8 @@ import (
 // with all before it. state is that of a confirmed factor.
 //
 // factor.ErrSpentProof is returned for the code of a current time step that
-// is spent already, factor.ErrWrongProof for any other code.
+// is spent already, factor.ErrMalformedProof for what cannot be a code, and
+// factor.ErrWrongProof for any other one.
 func (k *Kind) VerifyLogin(state json.RawMessage, code string, now time.Time) (json.RawMessage, error) {
 	var kept credential
 	if err := json.Unmarshal(state, &kept); err != nil {

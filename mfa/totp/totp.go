@@ -127,7 +127,8 @@ func (k *Kind) Begin(account factor.Account, request factor.Request, _ time.Time
 }
 
 // Confirm accepts the code of a current time step, and spends that step.
-// factor.ErrWrongProof is returned for any other code.
+// factor.ErrWrongProof is returned for any other code,
+// factor.ErrMalformedProof, which wraps it, for what cannot be one.
 func (k *Kind) Confirm(_ factor.Account, state json.RawMessage, proof factor.Proof, now time.Time) (factor.Credential, error) {
 	var setup pending
 	if err := json.Unmarshal(state, &setup); err != nil {

@@ -82,6 +82,7 @@ export const stepUp = ({ code, acr }) => code === "insufficient_user_authenticat
 const explained = {
   mfa_verification_failed: "wrongProof",
   setup_verification_failed: "wrongProof",
+  malformed_code: "malformedCode",
   no_pending_setup: "setupExpired",
   mfa_enforced: "enforced",
   mail_not_sent: "mailFailed",

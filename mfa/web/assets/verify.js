@@ -128,21 +128,33 @@ export function codeForm({ label, hint, digits, later, action, send, refused }) 
     await go();
   } },
   h("p", { class: "field" }, h("label", { for: "code" }, label), input, h("small", { id: "code-hint" }, hint)), detail, submit);
-  input.addEventListener("input", () => {
+  const read = (event) => {
     input.removeAttribute("aria-invalid");
-    if (!digits) {
+    // What an input method has not finished stays as it is.
+    if (!digits || event.isComposing) {
       return;
     }
-    const typed = input.value.replace(/\D/g, "").slice(0, 6);
+    const typed = decimal(input.value).replace(/\D/g, "").slice(0, 6);
     if (typed !== input.value) {
       input.value = typed;
     }
     if (typed.length === 6) {
       form.requestSubmit();
     }
-  });
+  };
+  input.addEventListener("input", read);
+  input.addEventListener("compositionend", read);
   return { form, detail };
 }
+
+// decimal has digits of every script, which follow each other, be 0 to 9.
+const decimal = (text) => text.replace(/\p{Nd}/gu, (one) => {
+  let n = 0;
+  while (/\p{Nd}/u.test(String.fromCodePoint(one.codePointAt() - n - 1))) {
+    n++;
+  }
+  return n % 10;
+});
 
 function codeView(view, { lead, free, done, below }, { picture, heading, label, hint, digits }) {
   let signal;
