@@ -2,6 +2,7 @@ package mfa_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -205,4 +206,48 @@ func TestAStoreOfANewerVersionIsLeftAlone(t *testing.T) {
 	if dump(t, f.store) != before {
 		t.Error("the store was changed")
 	}
+}
+
+func TestAStartThatIsBrokenOffIsMadeGoodByTheNext(t *testing.T) {
+	for name, record := range map[string]bool{"of a new store": false, "of one of an older version": true} {
+		t.Run(name, func(t *testing.T) {
+			st, path := emptyStore(t), filepath.Join(t.TempDir(), "mfa.key")
+			if record {
+				readRecorded(t, st, path)
+			}
+			for failAt := int64(1); ; failAt++ {
+				_, _, err := mfa.LoadKeys(t.Context(), &faulty{Store: st, failAt: failAt}, path)
+				if err == nil {
+					break
+				}
+				wantError(t, err, errBroken)
+			}
+			keys, made, err := mfa.LoadKeys(t.Context(), st, path)
+			if err != nil || made != (mfa.Made{}) {
+				t.Fatal(made, err)
+			}
+			if err := keys.Err(); err != nil {
+				t.Error(err)
+			}
+			wantNothing(t, st, "seal/check")
+		})
+	}
+}
+
+func TestOfTwoNodesThatTakeAStoreOverAtOnceBothServe(t *testing.T) {
+	st, path := emptyStore(t), filepath.Join(t.TempDir(), "mfa.key")
+	readRecorded(t, st, path)
+	errs := make(chan error)
+	for range 8 {
+		go func() {
+			_, _, err := mfa.LoadKeys(context.Background(), st, path)
+			errs <- err
+		}()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	wantNothing(t, st, "seal/check")
 }

@@ -235,7 +235,8 @@ func TestEveryCommandOfTheREADMEsOperationsPageWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, event := range []string{"enrolled", "unlocked", "reset", "deleted", "signing_keys_changed", "sealing_keys_changed"} {
+	for _, event := range []string{"enrolled", "unlocked", "reset", "deleted", "signing_keys_changed", "sealing_keys_changed",
+		"store_backed_up", "store_restored"} {
 		if !strings.Contains(string(logged), `"event":"`+event+`"`) {
 			t.Errorf("the audit log lacks %q:\n%s", event, logged)
 		}
