@@ -7,9 +7,10 @@ import (
 
 // Refresh spends a refresh token for a new pair around the access token of
 // this request, without asking the person again: the time and the manner of
-// their authentication stay. A token that was spent within the last ten
-// seconds gets the pair that its successor stands in; one spent before that
-// ends its session, because two parties hold it.
+// their authentication stay. A token that was spent within the last ten seconds
+// gets a pair of its own. A session ends when a token comes later than that, or
+// when two of the tokens that one gave out are used, because two parties hold
+// them.
 //
 // ErrSessionExpired is returned when token is not one of a session that
 // goes on, store.ErrUnavailable while this node cannot tell.

@@ -36,10 +36,9 @@ const finishTimeout = 5 * time.Second
 // confirmed; a setup of the same type that was pending is replaced, unless
 // an error is returned.
 //
-// ErrUnknownType, ErrTypeUnavailable or ErrBadRequest is returned for a
-// request that cannot be served, a *StepUpError when the person has a
-// factor that they have not shown recently, or signed in too long ago, a
-// *RateLimitError or
+// ErrUnknownType, ErrTypeUnavailable or ErrBadRequest is returned for a request
+// that cannot be served, a *StepUpError when the person has a factor that they
+// have not shown recently or has signed in too long ago, a *RateLimitError or
 // ErrMailNotSent when mail cannot be sent now.
 func (s *Service) Setup(ctx context.Context, caller Caller, request SetupRequest) (*Setup, error) {
 	kind, err := s.kind(request.Type)

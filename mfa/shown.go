@@ -31,10 +31,10 @@ type Shown struct {
 // other tokens.
 func IsAssertion(token string) bool { return assertion.IsAssertion(token) }
 
-// OpenAssertion verifies an assertion of ours. ErrInvalidAssertion is
-// returned when it is not one, or has run out; ErrUndecidedAssertion, which
-// wraps it, when its key may be one that another node has just made. Whether its session goes on,
-// Live says.
+// OpenAssertion verifies an assertion of ours. ErrInvalidAssertion is returned
+// when it is not one, or has run out; ErrUndecidedAssertion, which wraps it, when
+// its key may be one that another node has just made. Live tells whether its
+// session goes on.
 func (s *Service) OpenAssertion(ctx context.Context, token string) (*Shown, error) {
 	if err := s.documents.ready(); err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ const (
 	// StepUpStrongest asks for the level of the strongest factor that the
 	// person has in use.
 	StepUpStrongest StepUp = "strongest"
-	// StepUpAny takes every factor. A link by e-mail counts only for who has
-	// nothing stronger.
+	// StepUpAny takes every factor. A link by e-mail counts only for people
+	// who have nothing stronger.
 	StepUpAny StepUp = "any"
 )
 
