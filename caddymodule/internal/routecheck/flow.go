@@ -59,6 +59,7 @@ type taken struct {
 	under []*route
 	by    string
 	bare  bool // see state
+	mfa   bool // the handler mfa has seen them before
 }
 
 // gateAt is a handler mfa_require and the place where it stands.
@@ -188,7 +189,7 @@ func (st state) orElse(after state, under []*route) state {
 	st.passed = slices.Clone(st.passed)
 	st.mayFail = st.mayFail || after.mayFail
 	if after.answeredBy != "" {
-		st.taken = append(slices.Clone(st.taken), taken{under, after.answeredBy, after.bare})
+		st.taken = append(slices.Clone(st.taken), taken{under, after.answeredBy, after.bare, st.mfa == always})
 		return st
 	}
 	if after.root != st.root {

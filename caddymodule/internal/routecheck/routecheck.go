@@ -126,10 +126,10 @@ func (r *Report) matchers(g *gateAt) {
 		if u.site != g.site || u.files || u.inErrors || !u.asAsked || slices.Contains(u.before.gates, g) {
 			continue
 		}
+		if !u.isBehind(g) && !g.sharesUpstream(u) {
+			continue // other spellings lead to something else
+		}
 		if byClient {
-			if !u.isBehind(g) && !g.guardsUpstream(u.to) {
-				continue
-			}
 			r.warn("%s is asked only of requests that a matcher of headers or of the query picks. Clients choose what they send: "+
 				"they reach %s without the gate. Take the matcher off the gate, or make sure that the backend refuses them", g, u)
 			return
@@ -238,6 +238,14 @@ func (g *gateAt) guardsUpstream(to []string) bool {
 	return slices.ContainsFunc(g.site.server.upstreams, func(u *upstreamAt) bool { return g.leadsTo(u, to) })
 }
 
+// sharesUpstream reports whether what u leads to is behind the gate elsewhere.
+// Of a handler that does not say where it leads, its name decides.
+func (g *gateAt) sharesUpstream(u *upstreamAt) bool {
+	return g.guardsUpstream(u.to) || len(u.to) == 0 && slices.ContainsFunc(g.site.server.upstreams, func(other *upstreamAt) bool {
+		return !other.inErrors && other.name == u.name && len(other.to) == 0 && slices.Contains(other.before.gates, g)
+	})
+}
+
 // guardsFolder reports whether the folder is behind the gate elsewhere, at
 // the paths that the gate has looked at.
 func (g *gateAt) guardsFolder(to []string) bool {
@@ -258,7 +266,7 @@ func (r *Report) otherSites(g *gateAt) {
 			}
 			host, both := sharedHost(g.site, u.site)
 			switch {
-			case !both:
+			case !both, at == g.site.server && u.before.takesHosts(g.site.hosts, host):
 			case host == "":
 				which := "any host"
 				if at == g.site.server {
@@ -293,6 +301,23 @@ func sharedHost(guarded, other *site) (host string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// takesHosts reports whether routes for hosts alone have answered the requests
+// for host or, where it is "", for hosts: then they must have been behind mfa,
+// as a host with a dot at its end is another one before.
+func (st *state) takesHosts(hosts []string, host string) bool {
+	if host != "" {
+		hosts = []string{host}
+	}
+	missing := func(one string) bool {
+		return !slices.ContainsFunc(st.taken, func(t taken) bool {
+			r := t.under[len(t.under)-1]
+			return (host != "" || t.mfa) && r.isForHosts() &&
+				slices.ContainsFunc(r.hosts(), func(pattern string) bool { return hostMatches(pattern, one) })
+		})
+	}
+	return len(hosts) > 0 && !slices.ContainsFunc(hosts, missing)
 }
 
 // hostMatches reports whether a host matcher of Caddy's takes host for

@@ -250,6 +250,12 @@ func (r *route) paths() (patterns []string, ok bool) {
 	return patterns, len(patterns) > 0
 }
 
+// isForHosts reports whether the host alone decides if a request takes the
+// route.
+func (r *route) isForHosts() bool {
+	return len(r.sets) > 0 && !slices.ContainsFunc(r.sets, func(set []matcher) bool { return len(set) != 1 || set[0].name != "host" })
+}
+
 // hosts returns the hosts that the route's matchers name.
 func (r *route) hosts() []string {
 	var hosts []string
