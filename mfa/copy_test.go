@@ -316,6 +316,31 @@ func TestWhatIsNoSourceIsRefused(t *testing.T) {
 	}
 }
 
+func TestANodeThatServesFromTheDestinationOfACopyStopsBeforeAnythingIsChanged(t *testing.T) {
+	f := newFixture(t)
+	n := f.alone()
+	app := f.enrolApp(alice)
+	shown := f.open(app.grant.Assertion)
+	from := newFixture(t)
+	asked := false
+	copyTo(t, from.store, f.store, mfa.CopyOptions{Overwrite: true, Marked: func(context.Context) error {
+		asked = true
+		_, err := n.Follow(t.Context())
+		wantError(t, err, mfa.ErrUnfinishedCopy)
+		wantError(t, f.tryCode(alice, app.backupCodes[0]), store.ErrUnavailable)
+		_, err = f.Live(t.Context(), shown)
+		wantError(t, err, store.ErrUnavailable)
+		found, err := f.store.List(t.Context(), "user/", "", 10)
+		if err != nil || len(found) != 1 {
+			t.Errorf("%d records, %v: something was changed already", len(found), err)
+		}
+		return nil
+	}})
+	if !asked {
+		t.Error("nobody was told that the destination is marked")
+	}
+}
+
 func TestACopyIsInTheAuditLogOfTheNodesThatServeFromItOnce(t *testing.T) {
 	f := newFixture(t)
 	to := emptyStore(t)
