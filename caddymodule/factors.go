@@ -66,8 +66,10 @@ type Passkey struct {
 	// within, else of the first.
 	RPID string `json:"rp_id,omitempty"`
 
-	// Origins are where passkeys may be made and used. Default: the public
-	// URLs at the domain or below it.
+	// Origins are where passkeys may be made and used: sites, and apps for
+	// Android as android:apk-key-hash:<SHA-256 of the signing certificate, in
+	// base64url without padding>. Default: the public URLs at the domain or
+	// below it.
 	Origins []string `json:"origins,omitempty"`
 
 	// UserVerification is required, preferred or discouraged: whether the

@@ -83,7 +83,9 @@ func (k *Kind) VerifyLogin(account factor.Account, challenge string, credential 
 	if err != nil {
 		return Login{}, wrongProof(err, challenge)
 	}
-	if verified.Authenticator.CloneWarning {
+	// The devices that share a synced passkey count each for itself, or not at
+	// all; the library leaves the kept counter as it is then.
+	if verified.Authenticator.CloneWarning && !kept.BackupEligible {
 		return Login{}, fmt.Errorf("%w: it is %d after %d", ErrClonedCredential, parsed.Response.AuthenticatorData.Counter, kept.SignCount)
 	}
 

@@ -13,7 +13,7 @@ import (
 
 func TestEveryPasskeyOfAnAccountLogsIn(t *testing.T) {
 	kind := newKind(t, nil)
-	keys := []signer{es256Signer(t), edDSASigner(t), rs256Signer(t)}
+	keys := []signer{es256Signer(t), edDSASigner(t), rs256Signer(t), es384Signer(t), es512Signer(t)}
 	holder := holderOf(t, kind, 0, 0, keys...)
 	for i, key := range keys {
 		options := beginLogin(t, kind, holder)
@@ -203,6 +203,30 @@ func TestTheSignatureCounterMustAdvanceUnlessThereIsNone(t *testing.T) {
 		if err != nil || kept.SignCount != c.presented {
 			t.Errorf("%d after %d: kept %d, %v", c.presented, c.stored, kept.SignCount, err)
 		}
+	}
+}
+
+// Each device that has a synced passkey counts for itself, or not at all.
+func TestASyncedPasskeysCounterMayGoBack(t *testing.T) {
+	kind := newKind(t, nil)
+	key := es256Signer(t)
+	holder := holderOf(t, kind, flagBE, 7, key)
+	for _, count := range []uint32{0, 3, 7, 0, 9, 1} {
+		options := beginLogin(t, kind, holder)
+		answer := honestAssertion(t, options, holder.Credentials[0], key)
+		answer.flags, answer.signCount = flagUP|flagUV|flagBE, count
+		login, err := kind.VerifyLogin(holder, options.Challenge, answer.credential(t))
+		if err != nil {
+			t.Fatalf("%d: %v", count, err)
+		}
+		holder.Credentials[0] = login.State
+	}
+	// One that says that it is bound to a device now is none of them.
+	options := beginLogin(t, kind, holder)
+	answer := honestAssertion(t, options, holder.Credentials[0], key)
+	answer.flags, answer.signCount = flagUP|flagUV, 10
+	if _, err := kind.VerifyLogin(holder, options.Challenge, answer.credential(t)); !errors.Is(err, factor.ErrWrongProof) {
+		t.Errorf("with the flag taken back: %v", err)
 	}
 }
 

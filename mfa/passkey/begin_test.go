@@ -69,7 +69,7 @@ func TestTheOptionsAreTheJSONThatBrowsersParse(t *testing.T) {
 	want := `{"rp":{"name":"Acme","id":"example.com"},` +
 		`"user":{"name":"alice@example.com","displayName":"alice@example.com","id":"-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s"},` +
 		`"challenge":"` + enrolment.Challenge + `",` +
-		`"pubKeyCredParams":[{"type":"public-key","alg":-7},{"type":"public-key","alg":-8},{"type":"public-key","alg":-257}],` +
+		`"pubKeyCredParams":[{"type":"public-key","alg":-7},{"type":"public-key","alg":-8},{"type":"public-key","alg":-35},{"type":"public-key","alg":-36},{"type":"public-key","alg":-257}],` +
 		`"timeout":600000,` +
 		`"excludeCredentials":[{"type":"public-key","id":"AQID-_8","transports":["usb","nfc"]},{"type":"public-key","id":"BAUG"}],` +
 		`"authenticatorSelection":{"requireResidentKey":false,"residentKey":"preferred","userVerification":"preferred"},` +

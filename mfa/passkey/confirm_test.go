@@ -17,7 +17,7 @@ import (
 
 func TestEveryOfferedAlgorithmIsAcceptedAndRecorded(t *testing.T) {
 	kind := newKind(t, nil)
-	for algorithm, key := range map[int64]coseKey{-7: es256(t), -8: edDSA(t), -257: rs256(t)} {
+	for algorithm, key := range map[int64]coseKey{-7: es256(t), -8: edDSA(t), -35: es384Signer(t).public, -36: es512Signer(t).public, -257: rs256(t)} {
 		offer, enrolment := begin(t, kind, account, factor.Request{Device: factor.Device{Name: "YubiKey"}})
 		answer := honest(enrolment, key)
 		answer.flags |= flagBE | flagBS
@@ -114,7 +114,8 @@ func TestAnAnswerThatIsWrongInOnePlaceIsRefused(t *testing.T) {
 			r.claimedID = base64.RawURLEncoding.EncodeToString(r.id)
 			r.rawID = r.claimedID
 		},
-		"an algorithm that was not offered": func(r *response) { r.key = ec2Key(t, elliptic.P384(), 2, -35) },
+		"an algorithm that was not offered": func(r *response) { r.key = r.key.with(3, -47) },
+		"an ES256 key called ES384":         func(r *response) { r.key = r.key.with(3, -35) },
 		"a key of another curve":            func(r *response) { r.key = ec2Key(t, elliptic.P384(), 2, -7) },
 		"a key of another type":             func(r *response) { r.key = rs256(t).with(3, -7) },
 		"an ES256 key called RS256":         func(r *response) { r.key = r.key.with(3, -257) },

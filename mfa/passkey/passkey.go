@@ -42,7 +42,9 @@ type Config struct {
 	RPName string
 
 	// Origins are the web origins that passkeys may be made and used at, as
-	// scheme://host[:port]; the first one is told to clients.
+	// scheme://host[:port]; the first of these is told to clients. Apps for
+	// Android have an origin too, android:apk-key-hash: and the SHA-256 hash of
+	// their signing certificate in base64url.
 	Origins []string
 
 	// UserVerification is "required", "preferred" or "discouraged": whether
@@ -75,6 +77,8 @@ var (
 var algorithms = []protocol.CredentialParameter{
 	{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgES256},
 	{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgEdDSA},
+	{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgES384},
+	{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgES512},
 	{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgRS256},
 }
 
@@ -84,7 +88,7 @@ func New(config Config) (*Kind, error) {
 	if err := checkRPID(config.RPID); err != nil {
 		return nil, fmt.Errorf("rp_id: %w", err)
 	}
-	origins, err := checkOrigins(config.Origins, config.RPID)
+	origins, apps, err := checkOrigins(config.Origins, config.RPID)
 	if err != nil {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
@@ -112,9 +116,10 @@ func New(config Config) (*Kind, error) {
 	}
 
 	relyingParty, err := webauthn.New(&webauthn.Config{
-		RPID:          config.RPID,
-		RPDisplayName: name,
-		RPOrigins:     origins,
+		RPID:            config.RPID,
+		RPDisplayName:   name,
+		RPOrigins:       origins,
+		RPOpaqueOrigins: apps,
 		// Password managers report extensions that nobody asked for. None
 		// is read here, so refusing them would only lock people out.
 		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,

@@ -34,7 +34,11 @@ func checkPublicKey(encoded []byte) (int64, error) {
 	var got, want int64
 	switch key := parsed.(type) {
 	case webauthncose.EC2PublicKeyData:
-		got, want = key.Algorithm, int64(webauthncose.AlgES256)
+		// The parser has held the curve against the algorithm.
+		got = key.Algorithm
+		if want = int64(webauthncose.AlgES256); got == int64(webauthncose.AlgES384) || got == int64(webauthncose.AlgES512) {
+			want = got
+		}
 	case webauthncose.OKPPublicKeyData:
 		got, want = key.Algorithm, int64(webauthncose.AlgEdDSA)
 	case webauthncose.RSAPublicKeyData:

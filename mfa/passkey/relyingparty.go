@@ -1,6 +1,8 @@
 package passkey
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -34,20 +36,30 @@ func checkRPID(id string) error {
 	return nil
 }
 
-// checkOrigins returns the origins in their serialized form, or tells
-// which of them no browser would make passkeys of rpID at.
-func checkOrigins(origins []string, rpID string) ([]string, error) {
-	if len(origins) == 0 {
-		return nil, errors.New("no origin is given: give the origin of the site, such as https://example.com")
-	}
-	serialized := make([]string, len(origins))
-	for i, origin := range origins {
-		var err error
-		if serialized[i], err = checkOrigin(origin, rpID); err != nil {
-			return nil, err
+// androidOrigin begins the origin of an app for Android.
+const androidOrigin = "android:apk-key-hash:"
+
+// checkOrigins returns the web origins in their serialized form, and those of
+// apps, or tells which of them no browser would make passkeys of rpID at.
+func checkOrigins(origins []string, rpID string) (sites, apps []string, err error) {
+	for _, origin := range origins {
+		if hash, ok := strings.CutPrefix(origin, androidOrigin); ok {
+			if sum, err := base64.RawURLEncoding.Strict().DecodeString(hash); err != nil || len(sum) != sha256.Size {
+				return nil, nil, fmt.Errorf("origin %q has no SHA-256 hash: give the signing certificate's in base64url without padding, 43 characters", origin)
+			}
+			apps = append(apps, origin)
+			continue
 		}
+		site, err := checkOrigin(origin, rpID)
+		if err != nil {
+			return nil, nil, err
+		}
+		sites = append(sites, site)
 	}
-	return serialized, nil
+	if len(sites) == 0 {
+		return nil, nil, errors.New("no origin of a site is given: give it, such as https://example.com")
+	}
+	return sites, apps, nil
 }
 
 func checkOrigin(origin, rpID string) (string, error) {

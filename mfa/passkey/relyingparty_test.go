@@ -71,7 +71,10 @@ func TestRelyingPartiesThatBrowsersRefuseAreRefused(t *testing.T) {
 		{"example.com", "http://example.com", "not secure"},
 		{"localhost", "http://localhost.evil.test", "not secure"},
 		{"example.com", "ftp://example.com", "give https"},
-		{"example.com", "android:apk-key-hash:abc", "scheme://host"},
+		{"example.com", "android:apk-key-hash:abc", "SHA-256 hash"},
+		{"example.com", "android:apk-key-hash:" + strings.Repeat("A", 43) + "=", "SHA-256 hash"},
+		{"example.com", "android:apk-key-hash:" + strings.Repeat("A", 43), "no origin of a site"},
+		{"example.com", "android:other:" + strings.Repeat("A", 43), "scheme://host"},
 	} {
 		_, err := New(Config{RPID: c.rpID, RPName: "Acme", Origins: []string{c.origin}})
 		if err == nil {
@@ -109,5 +112,30 @@ func TestOtherBadOptionsAreRefused(t *testing.T) {
 	}
 	if got := newKind(t, nil).Type(); got != factor.TypePasskey {
 		t.Errorf("type %q", got)
+	}
+}
+
+// An app that its operator has listed uses the passkeys of the site.
+func TestTheOriginOfAListedAppIsAccepted(t *testing.T) {
+	app := "android:apk-key-hash:" + strings.Repeat("A", 42) + "E"
+	key := es256Signer(t)
+	for _, listed := range []bool{true, false} {
+		kind := newKind(t, func(c *Config) {
+			if listed {
+				c.Origins = append([]string{app}, c.Origins...)
+			}
+		})
+		if strings.HasPrefix(kind.origin, "android:") {
+			t.Errorf("clients are told the origin %s", kind.origin)
+		}
+		holder := holderOf(t, kind, 0, 0, key)
+		options := beginLogin(t, kind, holder)
+		for origin, good := range map[string]bool{app: listed, strings.ToUpper(app): false, app[:len(app)-1] + "A": false, "https://login.example.com": true} {
+			answer := honestAssertion(t, options, holder.Credentials[0], key)
+			answer.origin = origin
+			if _, err := kind.VerifyLogin(holder, options.Challenge, answer.credential(t)); (err == nil) != good {
+				t.Errorf("listed %v: %s: %v", listed, origin, err)
+			}
+		}
 	}
 }

@@ -27,8 +27,9 @@ type signer struct {
 func (s signer) sign(t testing.TB, message []byte) []byte {
 	t.Helper()
 	if s.hash != 0 {
-		digest := sha256.Sum256(message)
-		message = digest[:]
+		digest := s.hash.New()
+		digest.Write(message)
+		message = digest.Sum(nil)
 	}
 	signature, err := s.private.Sign(rand.Reader, message, s.hash)
 	if err != nil {
@@ -44,6 +45,24 @@ func es256Signer(t testing.TB) signer {
 		t.Fatal(err)
 	}
 	return signer{ec2Public(t, &private.PublicKey, 1, -7), private, crypto.SHA256}
+}
+
+func es384Signer(t testing.TB) signer {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{ec2Public(t, &private.PublicKey, 2, -35), private, crypto.SHA384}
+}
+
+func es512Signer(t testing.TB) signer {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{ec2Public(t, &private.PublicKey, 3, -36), private, crypto.SHA512}
 }
 
 func edDSASigner(t testing.TB) signer {

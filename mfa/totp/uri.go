@@ -27,15 +27,21 @@ const (
 )
 
 // keyURI returns the otpauth URI in the key URI format that
-// authenticator apps share. A colon parts issuer and account, so those
-// within them are escaped. Algorithm, digits and period are the
+// authenticator apps share. A colon parts issuer and account, and may stand in
+// neither, escaped or not, so it is left out of both. Algorithm, digits and period are the
 // defaults of every app; they are stated for those that ask.
 func keyURI(issuer, account, secret string) string {
-	issuer = escape(issuer)
-	return "otpauth://totp/" + issuer + ":" + escape(account) +
+	issuer = escape(withoutColons(issuer))
+	return "otpauth://totp/" + issuer + ":" + escape(withoutColons(account)) +
 		"?secret=" + secret +
 		"&issuer=" + issuer +
 		"&algorithm=SHA1&digits=6&period=30"
+}
+
+// withoutColons leaves out the colons of a name, and the blanks around it that
+// may be left.
+func withoutColons(name string) string {
+	return strings.TrimSpace(strings.ReplaceAll(name, ":", ""))
 }
 
 // escaped turns what url.QueryEscape writes into what may stand in a
@@ -51,8 +57,8 @@ func escape(s string) string {
 // checkIssuer tells what keeps issuer from being shown by every app.
 func checkIssuer(issuer string) error {
 	switch {
-	case strings.TrimSpace(issuer) == "":
-		return errors.New("issuer is empty: give the name that authenticator apps shall show")
+	case withoutColons(issuer) == "":
+		return errors.New("issuer is empty, or has nothing but colons, which apps do not take: give the name that authenticator apps shall show")
 	case !factor.Plain(issuer):
 		return errors.New("issuer holds control characters or is not UTF-8: give plain text")
 	case len(issuer) > MaxIssuer:
@@ -71,9 +77,9 @@ func accountLabel(account factor.Account, request factor.Request) (string, error
 	if !factor.Plain(request.Email) {
 		return "", fmt.Errorf("%w: email holds control characters or is not UTF-8: send a plain address or leave it out", factor.ErrBadRequest)
 	}
-	label := strings.TrimSpace(request.Email)
+	label := withoutColons(request.Email)
 	if label == "" {
-		label = factor.DisplayText(account.Name, maxLabel)
+		label = withoutColons(factor.DisplayText(account.Name, maxLabel))
 	}
 	if label == "" {
 		return "", fmt.Errorf("%w: the account has no name that an authenticator app could show: send an email", factor.ErrBadRequest)

@@ -21,6 +21,12 @@ var layoutHTML string
 
 var layout = htmltemplate.Must(htmltemplate.New("layout.html").Parse(layoutHTML))
 
+// functions are what templates may call beside the language's own.
+var functions = htmltemplate.FuncMap{
+	// ended is a name at the end of a sentence: Acme, Inc. has its dot already.
+	"ended": func(name string) string { return strings.TrimSuffix(name, ".") + "." },
+}
+
 // Template is one kind of mail, as plain text and as HTML. It may be used
 // concurrently.
 type Template struct {
@@ -34,8 +40,8 @@ type Template struct {
 // MustParse panics when one cannot be parsed.
 func MustParse(text, html string) *Template {
 	return &Template{
-		text: texttemplate.Must(texttemplate.New("text").Parse(text)),
-		html: htmltemplate.Must(htmltemplate.Must(layout.Clone()).New("parts").Parse(html)).Lookup(layout.Name()),
+		text: texttemplate.Must(texttemplate.New("text").Funcs(texttemplate.FuncMap(functions)).Parse(text)),
+		html: htmltemplate.Must(htmltemplate.Must(layout.Clone()).New("parts").Funcs(functions).Parse(html)).Lookup(layout.Name()),
 	}
 }
 
