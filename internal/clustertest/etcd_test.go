@@ -18,9 +18,14 @@ func TestAClusterOnEtcd(t *testing.T) {
 	}
 }
 
-// etcd starts three members. Each node reaches each of them by a proxy of
-// its own.
 func etcd(t *testing.T, program etcdserver.Program) Engine {
+	engine, _, _ := etcdWith(t, program, "2s")
+	return engine
+}
+
+// etcdWith starts three members. Each node reaches each of them by a proxy of
+// its own.
+func etcdWith(t *testing.T, program etcdserver.Program, timeout string) (Engine, *etcdtest.Cluster, [][]*faultproxy.Proxy) {
 	cluster := etcdtest.Start(t, etcdtest.Options{Program: program, Members: 3})
 	proxies := make([][]*faultproxy.Proxy, nodes)
 	for node := range proxies {
@@ -42,7 +47,7 @@ func etcd(t *testing.T, program etcdserver.Program) Engine {
 				env = append(env, fmt.Sprintf("ETCD_%d=%s", i, proxy.Address))
 				addresses = append(addresses, fmt.Sprintf("{env.ETCD_%d}", i))
 			}
-			return "store etcd {\n\tendpoints " + strings.Join(addresses, " ") + "\n\ttimeout 2s\n}", env
+			return "store etcd {\n\tendpoints " + strings.Join(addresses, " ") + "\n\ttimeout " + timeout + "\n}", env
 		},
 		Cut:     all((*faultproxy.Proxy).Cut),
 		Silence: all((*faultproxy.Proxy).Silence),
@@ -65,5 +70,5 @@ func etcd(t *testing.T, program etcdserver.Program) Engine {
 				cluster.Await()
 			},
 		},
-	}
+	}, cluster, proxies
 }

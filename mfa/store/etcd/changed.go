@@ -44,13 +44,12 @@ func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, erro
 	defer question.end()
 	var d draft.Document
 	var last head
-	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, func(), error) {
 		answer, err := s.client.Txn(ctx).Then(append(s.gets([]string{key}), clientv3.OpGet(s.at.head))...).Commit()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		d, last = newDocuments([]string{key}, answer)[0], headOf(answer)
-		return answer.Header, nil
+		return answer.Header, func() { d, last = newDocuments([]string{key}, answer)[0], headOf(answer) }, nil
 	})
 	if err != nil {
 		return nil, 0, err
@@ -194,18 +193,19 @@ func (s *Store) changedOf(ctx context.Context, keys []string, seen map[string]in
 func (s *Store) versions(ctx context.Context, keys []string) (versions []int64, err error) {
 	question := s.facts.ask(keys...)
 	defer question.end()
-	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, func(), error) {
 		answer, err := s.client.Txn(ctx).Then(append(s.gets(keys, clientv3.WithKeysOnly()), clientv3.OpGet(s.at.head))...).Commit()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		versions = make([]int64, len(keys))
-		last := headOf(answer)
-		for i, d := range newDocuments(keys, answer) {
-			versions[i] = d.Version
-			s.record(question, d.Key, d.Version, last)
-		}
-		return answer.Header, nil
+		return answer.Header, func() {
+			versions = make([]int64, len(keys))
+			last := headOf(answer)
+			for i, d := range newDocuments(keys, answer) {
+				versions[i] = d.Version
+				s.record(question, d.Key, d.Version, last)
+			}
+		}, nil
 	})
 	return versions, err
 }

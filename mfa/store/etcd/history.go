@@ -42,13 +42,12 @@ func newHead(found []*mvccpb.KeyValue, newest int64) head {
 
 // written asks the cluster for its head.
 func (s *Store) written(ctx context.Context) (last head, err error) {
-	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, func(), error) {
 		answer, err := s.client.Get(ctx, s.at.head)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		last = newHead(answer.Kvs, answer.Header.Revision)
-		return answer.Header, nil
+		return answer.Header, func() { last = newHead(answer.Kvs, answer.Header.Revision) }, nil
 	})
 	return last, err
 }
@@ -76,17 +75,18 @@ func (s *Store) continues(ctx context.Context, k known) (now head, same sameness
 		operations = append(operations, clientv3.OpGet(s.at.head, clientv3.WithRev(mark.newest)))
 	}
 	then := make([]*head, len(marks))
-	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, func(), error) {
 		answer, err := s.client.Txn(ctx).Then(operations...).Commit()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		now = newHead(answer.Responses[0].GetResponseRange().Kvs, answer.Header.Revision)
-		for i, mark := range marks {
-			found := newHead(answer.Responses[i+1].GetResponseRange().Kvs, mark.newest)
-			then[i] = &found
-		}
-		return answer.Header, nil
+		return answer.Header, func() {
+			now = newHead(answer.Responses[0].GetResponseRange().Kvs, answer.Header.Revision)
+			for i, mark := range marks {
+				found := newHead(answer.Responses[i+1].GetResponseRange().Kvs, mark.newest)
+				then[i] = &found
+			}
+		}, nil
 	})
 	switch {
 	case errors.Is(err, rpctypes.ErrFutureRev):

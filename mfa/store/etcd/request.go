@@ -12,61 +12,113 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/caddymfa/caddy-mfa/mfa/panics"
 	"github.com/caddymfa/caddy-mfa/mfa/store"
 )
 
 // How a read is tried again. A member that hangs must not use up all the
-// time there is, and where no member can be connected to, waiting longer
-// than for a restart of one is of no use.
+// time there is, and one that is slow must not be given up for that. Where no
+// member can be connected to, waiting longer than for a restart of one is of
+// no use.
 const (
-	triesWithin   = 3 // times that one try fits into the timeout
+	triesWithin   = 6 // times that a next try is begun within the timeout
+	triesTogether = 3 // at most, under way
 	refusedTries  = 4
 	firstPause    = 10 * time.Millisecond
 	longestPause  = 250 * time.Millisecond
 	conflictPause = 2 * time.Millisecond
 )
 
-// ask makes a request that reads: do makes it once. It is tried again with
-// another member, as the client takes them in turn, as long as there is time.
-func (s *Store) ask(ctx context.Context, do func(ctx context.Context) (*pb.ResponseHeader, error)) error {
+// answered is how one try ended.
+type answered struct {
+	keep func()
+	err  error
+}
+
+// errPanicked is how one ends that panics.
+var errPanicked = errors.New("the request panicked")
+
+// ask makes a request that reads. Do makes it once, maybe several times
+// together, and returns what keeps its answer, which is called for one answer.
+// The client takes the members in turn: if one does not answer soon, another
+// is asked beside it, and the first answer counts.
+func (s *Store) ask(ctx context.Context, do func(ctx context.Context) (_ *pb.ResponseHeader, keep func(), err error)) error {
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	each := s.timeout / triesWithin
 	if until, ok := within.Deadline(); ok {
 		each = time.Until(until) / triesWithin // the caller may have less time
 	}
-	refused := 0
-	for try := 0; ; try++ {
-		err := s.once(within, each, do)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case s.life.Err() != nil:
-			return store.ErrClosed
-		case !transient(err):
-			return s.unavailable("reading from", err)
-		case status.Code(err) == codes.Unavailable && !ofEtcd(err):
+	next := time.NewTicker(max(each, time.Millisecond))
+	defer next.Stop()
+	answers := make(chan answered)
+	underWay, refused := 0, 0
+	begin := func() {
+		underWay++
+		panics.Go(panics.StoreCall, func() { s.once(within, answers, do) })
+	}
+	begin()
+	var last error = context.DeadlineExceeded
+	for try := 0; ; {
+		select {
+		case <-within.Done():
+			return s.unread(ctx, last)
+		case <-next.C:
+			if underWay < triesTogether {
+				begin()
+			}
+			continue
+		case answer := <-answers:
+			underWay--
+			if answer.err == nil {
+				answer.keep()
+				return nil
+			}
+			last = answer.err
+		}
+		if status.Code(last) == codes.Unavailable && !ofEtcd(last) {
 			refused++
 		}
-		if refused == refusedTries || within.Err() != nil || pause(within, firstPause, try) != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return s.unavailable("reading from", err)
+		if !transient(last) || refused == refusedTries || within.Err() != nil || s.life.Err() != nil {
+			return s.unread(ctx, last)
 		}
+		if underWay > 0 {
+			continue
+		}
+		if pause(within, firstPause, try) != nil {
+			return s.unread(ctx, last)
+		}
+		try++
+		begin()
 	}
 }
 
-func (s *Store) once(ctx context.Context, each time.Duration, do func(ctx context.Context) (*pb.ResponseHeader, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, each)
-	defer cancel()
-	header, err := do(clientv3.WithRequireLeader(ctx))
-	if err != nil {
-		return err
+// unread is the error of a request that reads.
+func (s *Store) unread(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.life.Err() != nil:
+		return store.ErrClosed
 	}
-	return s.same(header)
+	return s.unavailable("reading from", err)
+}
+
+// once makes a request once, and tells how it ended unless nobody waits for
+// it any more.
+func (s *Store) once(ctx context.Context, answers chan<- answered, do func(ctx context.Context) (*pb.ResponseHeader, func(), error)) {
+	answer := answered{err: errPanicked}
+	defer func() {
+		select {
+		case answers <- answer:
+		case <-ctx.Done():
+		}
+	}()
+	header, keep, err := do(clientv3.WithRequireLeader(ctx))
+	if err == nil {
+		err = s.same(header)
+	}
+	answer = answered{keep, err}
 }
 
 // same makes sure that all answers come from one cluster.

@@ -140,13 +140,13 @@ func (s *Store) page(ctx context.Context, begin, end string, limit int) ([]store
 	var page []store.Document
 	for revision := int64(0); ; {
 		var answer *clientv3.GetResponse
-		err := s.ask(ctx, func(ctx context.Context) (_ *pb.ResponseHeader, err error) {
-			answer, err = s.client.Get(ctx, begin, clientv3.WithRange(end), clientv3.WithRev(revision),
-				clientv3.WithLimit(int64(min(limit-len(page), pageChunk))))
+		from, at, most := begin, revision, int64(min(limit-len(page), pageChunk))
+		err := s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, func(), error) {
+			found, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(at), clientv3.WithLimit(most))
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			return answer.Header, nil
+			return found.Header, func() { answer = found }, nil
 		})
 		if err != nil {
 			return nil, err

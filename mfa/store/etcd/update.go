@@ -104,21 +104,21 @@ func (s *Store) read(ctx context.Context, keys []string) (docs []draft.Document,
 	if len(keys) == 0 {
 		return nil, 0, nil
 	}
-	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, error) {
+	err = s.ask(ctx, func(ctx context.Context) (*pb.ResponseHeader, func(), error) {
 		if len(keys) == 1 {
 			answer, err := s.client.Get(ctx, s.at.doc(keys[0]))
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			docs, at = []draft.Document{newDocument(keys[0], answer)}, answer.Header.Revision
-			return answer.Header, nil
+			return answer.Header, func() {
+				docs, at = []draft.Document{newDocument(keys[0], answer)}, answer.Header.Revision
+			}, nil
 		}
 		answer, err := s.client.Txn(ctx).Then(s.gets(keys)...).Commit()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		docs, at = newDocuments(keys, answer), answer.Header.Revision
-		return answer.Header, nil
+		return answer.Header, func() { docs, at = newDocuments(keys, answer), answer.Header.Revision }, nil
 	})
 	return docs, at, err
 }
