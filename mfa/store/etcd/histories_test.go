@@ -33,9 +33,13 @@ const (
 	writesEach     = 3 // of one document, which is then let be
 )
 
-// historyTime is how long a fault lasts: MFA_TEST_LONG=1 has it last longer.
+// long says that the long form of tests is wanted: each fault lasts longer, and
+// there are more of them.
+var long = os.Getenv("MFA_TEST_LONG") != ""
+
+// historyTime is how long a fault lasts.
 func historyTime() time.Duration {
-	if os.Getenv("MFA_TEST_LONG") != "" {
+	if long {
 		return time.Minute
 	}
 	return 1500 * time.Millisecond
@@ -272,23 +276,27 @@ func TestNoNodeIsShownWhatIsOlderThanTheBoundWhateverFails(t *testing.T) {
 	for _, fault := range []struct {
 		name  string
 		begin func()
+		long  bool // takes part in the long form only
 	}{
-		{"none", func() {}},
-		{"member 0 is 0.4 s slow", members(slow(400*time.Millisecond), 0)},
-		{"member 1 is 0.4 s slow", members(slow(400*time.Millisecond), 1)},
-		{"member 2 is 0.4 s slow", members(slow(400*time.Millisecond), 2)},
-		{"all members are 0.4 s slow", members(slow(400*time.Millisecond), 0, 1, 2)},
-		{"a member does not hear the nodes", members(oneWay(faultproxy.ToServer), 0)},
-		{"a member is not heard by the nodes", members(oneWay(faultproxy.ToClient), 1)},
-		{"a member is cut off from the nodes", members((*faultproxy.Proxy).Cut, 2)},
+		{"none", func() {}, false},
+		{"member 0 is 0.4 s slow", members(slow(400*time.Millisecond), 0), false},
+		{"member 1 is 0.4 s slow", members(slow(400*time.Millisecond), 1), true},
+		{"member 2 is 0.4 s slow", members(slow(400*time.Millisecond), 2), true},
+		{"all members are 0.4 s slow", members(slow(400*time.Millisecond), 0, 1, 2), false},
+		{"a member does not hear the nodes", members(oneWay(faultproxy.ToServer), 0), false},
+		{"a member is not heard by the nodes", members(oneWay(faultproxy.ToClient), 1), false},
+		{"a member is cut off from the nodes", members((*faultproxy.Proxy).Cut, 2), true},
 		{"a node is cut off", func() {
 			for _, p := range nodes[2].proxies {
 				p.Silence()
 			}
-		}},
-		{"the leader hangs", func() { leader = cluster.Leader(); leader.Hold() }},
-		{"the leader is killed", func() { leader = cluster.Leader(); leader.Kill() }},
+		}, false},
+		{"the leader hangs", func() { leader = cluster.Leader(); leader.Hold() }, false},
+		{"the leader is killed", func() { leader = cluster.Leader(); leader.Kill() }, true},
 	} {
+		if fault.long && !long {
+			continue
+		}
 		t.Run(fault.name, func(t *testing.T) {
 			var h *history
 			var all sync.WaitGroup
