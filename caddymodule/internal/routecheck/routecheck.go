@@ -227,106 +227,6 @@ func (g *gateAt) within(patterns []string) bool {
 	return true
 }
 
-// isBehind reports whether some requests come to u by way of the gate.
-func (u *upstreamAt) isBehind(g *gateAt) bool {
-	return slices.ContainsFunc(u.before.passed, func(p passage) bool { return p.gate == g })
-}
-
-// guardsUpstream reports whether one of the upstreams, or the folder, is
-// behind the gate elsewhere.
-func (g *gateAt) guardsUpstream(to []string) bool {
-	return slices.ContainsFunc(g.site.server.upstreams, func(u *upstreamAt) bool { return g.leadsTo(u, to) })
-}
-
-// sharesUpstream reports whether what u leads to is behind the gate elsewhere.
-// Of a handler that does not say where it leads, its name decides.
-func (g *gateAt) sharesUpstream(u *upstreamAt) bool {
-	return g.guardsUpstream(u.to) || len(u.to) == 0 && slices.ContainsFunc(g.site.server.upstreams, func(other *upstreamAt) bool {
-		return !other.inErrors && other.name == u.name && len(other.to) == 0 && slices.Contains(other.before.gates, g)
-	})
-}
-
-// guardsFolder reports whether the folder is behind the gate elsewhere, at
-// the paths that the gate has looked at.
-func (g *gateAt) guardsFolder(to []string) bool {
-	return slices.ContainsFunc(g.site.server.upstreams, func(u *upstreamAt) bool { return g.leadsTo(u, to) && len(u.rewrites[g]) == 0 })
-}
-
-func (g *gateAt) leadsTo(u *upstreamAt, to []string) bool {
-	return !u.inErrors && sameUpstream(u.to, to) && slices.Contains(u.before.gates, g)
-}
-
-// otherSites finds sites of the same host, such as the one for http, that
-// lead to an upstream which a gate guards.
-func (r *Report) otherSites(g *gateAt) {
-	for _, at := range r.servers {
-		for _, u := range at.upstreams {
-			if u.site == g.site || u.inErrors || !u.asAsked || len(u.before.passed) > 0 || !g.guardsUpstream(u.to) {
-				continue
-			}
-			host, both := sharedHost(g.site, u.site)
-			switch {
-			case !both, at == g.site.server && u.before.takesHosts(g.site.hosts, host):
-			case host == "":
-				which := "any host"
-				if at == g.site.server {
-					which = "any other host"
-				}
-				r.warn("%s is reached at %s by way of %s without %s: give the site without hosts mfa and the gate as well, or hosts of its own",
-					u, which, listening(at), g)
-			default:
-				r.warn("%s is reached at %s by way of %s without %s, whose site covers that host too: Caddy takes the more specific site. "+
-					"Give the site %s mfa and the gate as well, or redirect it",
-					u, host, listening(at), g, strings.Join(u.site.hosts, ", "))
-			}
-		}
-	}
-}
-
-// sharedHost returns a host at which requests come to other that the site
-// guarded is meant for as well, "" where other takes every host. In one
-// server Caddy takes the more specific of two sites.
-func sharedHost(guarded, other *site) (host string, ok bool) {
-	if len(other.hosts) == 0 {
-		return "", true
-	}
-	if len(guarded.hosts) == 0 {
-		return other.hosts[0], true
-	}
-	for _, host := range other.hosts {
-		for _, own := range guarded.hosts {
-			if hostMatches(own, host) || guarded.server != other.server && hostMatches(host, own) {
-				return host, true
-			}
-		}
-	}
-	return "", false
-}
-
-// takesHosts reports whether routes for hosts alone have answered the requests
-// for host or, where it is "", for hosts: then they must have been behind mfa,
-// as a host with a dot at its end is another one before.
-func (st *state) takesHosts(hosts []string, host string) bool {
-	if host != "" {
-		hosts = []string{host}
-	}
-	missing := func(one string) bool {
-		return !slices.ContainsFunc(st.taken, func(t taken) bool {
-			r := t.under[len(t.under)-1]
-			return (host != "" || t.mfa) && r.isForHosts() &&
-				slices.ContainsFunc(r.hosts(), func(pattern string) bool { return hostMatches(pattern, one) })
-		})
-	}
-	return len(hosts) > 0 && !slices.ContainsFunc(hosts, missing)
-}
-
-// hostMatches reports whether a host matcher of Caddy's takes host for
-// pattern, in which each * is one label.
-func hostMatches(pattern, host string) bool {
-	want, labels := strings.Split(pattern, "."), strings.Split(host, ".")
-	return slices.EqualFunc(want, labels, func(want, label string) bool { return want == "*" || strings.EqualFold(want, label) })
-}
-
 // rewrites finds what leads to a guarded path after the gate has looked.
 func (r *Report) rewrites(u *upstreamAt) {
 	if u.inErrors {
@@ -393,13 +293,6 @@ func (st *state) takes(path string) bool {
 
 func (g *gateAt) String() string {
 	return fmt.Sprintf("mfa_require%s (%s)", named(g.source), g.site)
-}
-
-func (u *upstreamAt) String() string {
-	if to := strings.Join(u.to, " "); to != "" && len(to) < 100 {
-		return fmt.Sprintf("%s (%s)", u.name, to)
-	}
-	return u.name
 }
 
 // String says what a route asks of the path.
