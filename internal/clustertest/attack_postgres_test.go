@@ -138,6 +138,12 @@ func TestNodesOnPostgreSQLUnderAttack(t *testing.T) {
 		for node := range c.Nodes {
 			someone.login(t, c, node, someone.backup[0]).WantError(t, 503, "unavailable", "")
 		}
+		for node := range c.Nodes {
+			edgetest.Eventually(t, patience, "the gate closes, as the standby is not asked", func() bool {
+				open, answer, err := c.opens(node, someone.access)
+				return !open && err == nil && answer.Status == http.StatusServiceUnavailable
+			})
+		}
 		mend()
 		for node := range c.Nodes {
 			c.works(t, node)
