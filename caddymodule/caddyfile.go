@@ -212,6 +212,8 @@ func (b *Bearer) parseClaim(d *caddyfile.Dispenser) error {
 //			username <name>
 //			password <password>
 //			tls starttls | implicit | none
+//			helo <name>
+//			ca <path>
 //		}
 //		directory <path>
 //		expiry <duration>
@@ -232,6 +234,8 @@ func (m *MagicLink) parse(d *caddyfile.Dispenser) error {
 				"username": option.Text(&m.SMTP.Username),
 				"password": option.Text(&m.SMTP.Password),
 				"tls":      option.Text(&m.SMTP.TLS),
+				"helo":     option.Text(&m.SMTP.Helo),
+				"ca":       option.Text(&m.SMTP.CA),
 			})
 		},
 		"directory": option.Text(&m.Directory),

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +59,15 @@ type SMTP struct {
 
 	// TLS is starttls, implicit or none. Default: starttls.
 	TLS string `json:"tls,omitempty"`
+
+	// Helo is the host name that EHLO says. Default: the host of the first
+	// public URL, or this machine's name where that is an IP address.
+	Helo string `json:"helo,omitempty"`
+
+	// CA is the path of a PEM file with certificates of authorities that may
+	// vouch for the server, beside those of the system. It is read when the
+	// configuration is loaded. Default: none.
+	CA string `json:"ca,omitempty"`
 }
 
 // Passkey sets the WebAuthn relying party.
@@ -147,7 +158,7 @@ func (a *App) provisionKinds() ([]factor.Kind, error) {
 }
 
 func (a *App) magicLink() (*magiclink.Kind, error) {
-	sender, err := a.MagicLink.sender(a.log)
+	sender, err := a.MagicLink.sender(hostOf(a.PublicURLs[0]), a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +172,8 @@ func (a *App) magicLink() (*magiclink.Kind, error) {
 	})
 }
 
-func (m *MagicLink) sender(log *zap.Logger) (mail.Sender, error) {
+// sender makes what sends the mails. Host is that of the public URL.
+func (m *MagicLink) sender(host string, log *zap.Logger) (mail.Sender, error) {
 	if m.From == "" {
 		return nil, errors.New(`from: missing: set the mails' sender, such as "Acme <no-reply@example.com>"`)
 	}
@@ -172,7 +184,20 @@ func (m *MagicLink) sender(log *zap.Logger) (mail.Sender, error) {
 		if m.SMTP.TLS == string(mail.NoTLS) && !loopback.Host(hostPart(m.SMTP.Address)) {
 			log.Warn("smtp: mails go out without TLS: links can be read on the way", zap.String("smtp", m.SMTP.Address))
 		}
+		helo := m.SMTP.Helo
+		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); helo == "" && err != nil {
+			helo = host
+		}
+		var ca []byte
+		if m.SMTP.CA != "" {
+			var err error
+			if ca, err = os.ReadFile(m.SMTP.CA); err != nil {
+				return nil, fmt.Errorf("smtp: reading ca: %w", err)
+			}
+		}
 		return mail.NewSMTP(mail.SMTPConfig{
+			Hello:    helo,
+			CA:       ca,
 			Addr:     m.SMTP.Address,
 			From:     m.From,
 			Username: m.SMTP.Username,

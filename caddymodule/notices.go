@@ -39,7 +39,7 @@ func (a *App) notifier() (*notices, error) {
 	if a.MagicLink == nil {
 		return nil, nil
 	}
-	sender, err := a.MagicLink.sender(a.log)
+	sender, err := a.MagicLink.sender(hostOf(a.PublicURLs[0]), a.log)
 	if err != nil {
 		return nil, err
 	}

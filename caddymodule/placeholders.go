@@ -46,6 +46,8 @@ func (a *App) expandPlaceholders() error {
 			texts["magic_link: smtp: username"] = &m.SMTP.Username
 			texts["magic_link: smtp: password"] = &m.SMTP.Password
 			texts["magic_link: smtp: tls"] = &m.SMTP.TLS
+			texts["magic_link: smtp: helo"] = &m.SMTP.Helo
+			texts["magic_link: smtp: ca"] = &m.SMTP.CA
 		}
 	}
 	if p := a.Passkey; p != nil {

@@ -171,6 +171,27 @@ func TestAMailServerThatIsNotTrustedGetsNoMail(t *testing.T) {
 	e.AwaitLog("x509")
 }
 
+func TestAMailServerOfAnAuthorityThatIsNamedGetsMail(t *testing.T) {
+	server := startMailServer(t)
+	e := edgetest.New(t)
+	named := func(options string) string {
+		return strings.Replace(edgetest.Caddyfile, "directory ./outbox", "smtp "+server.Address+" {\n"+options+"\n}", 1)
+	}
+	e.Write("none.pem", "no certificate")
+	for options, want := range map[string]string{
+		"ca ./missing.pem": "missing.pem", "ca ./none.pem": "no certificate in PEM", "helo \"a b\"": "no host name",
+	} {
+		if said := e.StartRefused(named(options)); !strings.Contains(said, want) {
+			t.Errorf("%s: it does not say %q:\n%s", options, want, said)
+		}
+	}
+	e.Start(named("ca " + server.CertFile + "\nhelo edge.example.com"))
+	setupLink(e, e.Token("alice", nil), "alice@example.org").Data(t)
+	if mails := server.Mails(); len(mails) != 1 {
+		t.Errorf("%d mails arrived", len(mails))
+	}
+}
+
 // wantLimited checks that a refuses for now, for most at most.
 func wantLimited(t *testing.T, a edgetest.Answer, most time.Duration) {
 	t.Helper()

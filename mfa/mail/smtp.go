@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -52,6 +53,11 @@ type SMTPConfig struct {
 	Username, Password string
 	// TLS defaults to StartTLS.
 	TLS TLSMode
+	// Hello is the host name that EHLO says. "" means this machine's.
+	Hello string
+	// CA are certificates in PEM of authorities that may vouch for the server,
+	// beside those of the system. nil means none.
+	CA []byte
 	// Timeout is how long one Send may take in all; connecting may take 5
 	// seconds of it. It defaults to 10 seconds.
 	Timeout time.Duration
@@ -112,10 +118,22 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	if timeout < 0 {
 		return nil, fmt.Errorf("smtp server %s: the timeout is negative", config.Addr)
 	}
+	hello := helloName()
+	if config.Hello != "" {
+		if hello = config.Hello; !isHostName(hello) {
+			return nil, fmt.Errorf("smtp server %s: helo %q is no host name: give one such as login.example.com", config.Addr, hello)
+		}
+	}
+	tlsConfig := clientTLS(config.TLSConfig, host)
+	if config.CA != nil {
+		if tlsConfig.RootCAs, err = trusting(config.CA); err != nil {
+			return nil, fmt.Errorf("smtp server %s: ca: %w", config.Addr, err)
+		}
+	}
 	return &SMTP{
-		addr: config.Addr, host: host, hello: helloName(),
+		addr: config.Addr, host: host, hello: hello,
 		from: from, username: config.Username, password: config.Password,
-		mode: mode, timeout: timeout, tlsConfig: clientTLS(config.TLSConfig, host),
+		mode: mode, timeout: timeout, tlsConfig: tlsConfig,
 		now: time.Now,
 	}, nil
 }
@@ -244,10 +262,27 @@ func clientTLS(config *tls.Config, host string) *tls.Config {
 // stand in the command.
 func helloName() string {
 	name, err := os.Hostname()
-	if err != nil || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") != "" {
+	if err != nil || !isHostName(name) {
 		return "localhost"
 	}
 	return name
+}
+
+// isHostName reports whether name can stand in the command as it is.
+func isHostName(name string) bool {
+	return name != "" && len(name) <= 253 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == ""
+}
+
+// trusting returns the authorities of the system, and those in pem.
+func trusting(pem []byte) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("the file holds no certificate in PEM")
+	}
+	return pool, nil
 }
 
 var errLocalRecipient = errors.New("sending mail: the recipient's domain is localhost or a name without a dot: " +
