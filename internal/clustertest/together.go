@@ -67,7 +67,7 @@ func together(t *testing.T, c *Cluster) {
 	t.Run("WrongCodesCountOverAllNodes", func(t *testing.T) {
 		p, other := c.enrolled(t), c.enrolled(t)
 		for i := range 5 {
-			p.login(t, c, i%nodes, "AAAAA-AAAAA").WantError(t, 401, "mfa_verification_failed", "")
+			p.login(t, c, i%nodes, "AAAA-AAAA-AAAA").WantError(t, 401, "mfa_verification_failed", "")
 		}
 		for node := range c.Nodes {
 			p.login(t, c, node, p.backup[node]).WantError(t, 429, "locked", "")
