@@ -51,6 +51,7 @@ type Edge struct {
 	document *openapitest.Document
 	admin    string
 	process  *exec.Cmd
+	reloaded bool            // nothing was answered since
 	output   *output         // of the current process
 	outputs  []*output       // of all of them
 	served   <-chan struct{} // closed when the current process serves
@@ -183,6 +184,7 @@ func (e *Edge) Reload(caddyfile string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, stderr)
 	}
+	e.reloaded = true
 	return nil
 }
 
