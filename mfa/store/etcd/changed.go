@@ -39,7 +39,7 @@ func (s *Store) GetVersion(ctx context.Context, key string) ([]byte, int64, erro
 		return nil, 0, err
 	}
 	defer done()
-	s.follow()
+	s.followed(ctx)
 	question := s.facts.ask(key)
 	defer question.end()
 	var d draft.Document
@@ -106,7 +106,7 @@ func (s *Store) Changed(ctx context.Context, seen map[string]int64) ([]string, e
 		return nil, err
 	}
 	defer done()
-	s.follow()
+	s.followed(ctx)
 	known := s.facts.heads()
 	now, same, err := s.continues(ctx, known)
 	if err != nil {

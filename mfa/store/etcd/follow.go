@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -26,11 +27,13 @@ func (s *Store) follow() {
 	}
 	s.watching = true
 	s.behind.Go(panics.StoreWatch, func() {
+		tried := sync.OnceFunc(func() { close(s.tried) })
 		for try := 0; s.life.Err() == nil; try++ {
 			came := false
-			if !panics.Do(panics.StoreWatch, func() { came = s.followOnce(s.life) }) {
+			if !panics.Do(panics.StoreWatch, func() { came = s.followOnce(s.life, tried) }) {
 				s.facts.reset() // an event may have been taken in by half
 			}
+			tried()
 			if came {
 				try = 0
 			}
@@ -39,10 +42,29 @@ func (s *Store) follow() {
 	})
 }
 
-// followOnce watches until something is wrong with it, and reports whether
-// anything came. It goes on where the last one ended: nothing is missed, or
+// followed is follow, and waits a moment for the first watch. What answers
+// have told of the history before it begins cannot be borne out by it, and would
+// be forgotten.
+func (s *Store) followed(ctx context.Context) {
+	s.follow()
+	select {
+	case <-s.tried:
+		return
+	default:
+	}
+	timer := time.NewTimer(watchDelay)
+	defer timer.Stop()
+	select {
+	case <-s.tried:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// followOnce watches until something is wrong with it, calls begun when it has
+// begun, and reports whether anything came. It goes on where the last one ended: nothing is missed, or
 // everything is forgotten.
-func (s *Store) followOnce(ctx context.Context) (came bool) {
+func (s *Store) followOnce(ctx context.Context, begun func()) (came bool) {
 	since, known := s.facts.end()
 	if since == 0 {
 		now, same, err := s.continues(ctx, known)
@@ -79,6 +101,7 @@ func (s *Store) followOnce(ctx context.Context) (came bool) {
 		return true
 	}
 	s.facts.begin(since, known.chain)
+	begun()
 	for answer := range answers {
 		if s.broken(answer) {
 			return came

@@ -42,6 +42,7 @@ type Store struct {
 	facts     *facts
 	rung      chan struct{} // Written's
 	stopWatch atomic.Pointer[context.CancelFunc]
+	tried     chan struct{} // closed when the first watch has begun, or failed to
 	report    store.Report
 	full      atomic.Bool
 
@@ -63,6 +64,7 @@ func newStore(config Config) *Store {
 		writer:  rand.Text(),
 		facts:   newFacts(),
 		rung:    make(chan struct{}, 1),
+		tried:   make(chan struct{}),
 		report:  config.Report,
 	}
 	s.life, s.end = context.WithCancel(context.Background())
