@@ -112,8 +112,10 @@ func TestTheQRCodeReadsAsTheURLWhateverTheIssuerIsCalled(t *testing.T) {
 			label, account, found := strings.Cut(strings.TrimPrefix(u.EscapedPath(), "/"), ":")
 			label, _ = url.PathUnescape(label)
 			account, _ = url.PathUnescape(account)
-			if u.Scheme != "otpauth" || u.Host != "totp" || !found || label != issuer || account != "älice+x@example.org" ||
-				u.Query().Get("issuer") != issuer || u.Query().Get("secret") != setup["secret"] {
+			// Apps take the first colon for the end of the issuer.
+			want := strings.ReplaceAll(issuer, ":", "")
+			if u.Scheme != "otpauth" || u.Host != "totp" || !found || label != want || account != "älice+x@example.org" ||
+				u.Query().Get("issuer") != want || u.Query().Get("secret") != setup["secret"] {
 				t.Errorf("the URL is %q", otpauth)
 			}
 		})

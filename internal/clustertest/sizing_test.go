@@ -57,7 +57,7 @@ func TestAPersonTakesAsMuchRoomAndAsManyWritesAsIsDocumented(t *testing.T) {
 	})
 	var refresh any
 	step("signing in", 1, 1650, func() { refresh = p.login(t, c, 2, p.code(t, 1)).JSON["refreshToken"] })
-	step("a wrong code", 1, 1650, func() { p.login(t, c, 0, "AAAAA-AAAAA") })
+	step("a wrong code", 1, 1650, func() { p.login(t, c, 0, "AAAA-AAAA-AAAA") })
 	step("refreshing", 1, 1700, func() {
 		c.Do(t, 1, "POST", "/mfa/refresh", p.token, map[string]any{"refreshToken": refresh})
 	})
